@@ -1,0 +1,30 @@
+/** The tools that `GET /v1/tools` lists (protocol section 4). */
+import {
+  type CliTool,
+  type Matcher,
+  type SecurityContext,
+  type Snapshot,
+  visible,
+  type WorkflowTool,
+} from '../snapshot/snapshot.ts';
+import { permitsName } from './evaluate.ts';
+
+/**
+ * The tools of this tenant and the global ones whose name the context and the scopes permit, by name in code
+ * unit order. A tool that is unavailable is left out. A deny rule or constraint on values hides nothing: whether
+ * it applies is known only when a call is made.
+ */
+export function allowedTools(
+  snapshot: Snapshot,
+  tenant: { readonly name: string } | null,
+  context: SecurityContext,
+  toolPatterns: readonly Matcher[] | null,
+): (WorkflowTool | CliTool)[] {
+  const found: (WorkflowTool | CliTool)[] = [];
+  for (const tool of snapshot.tools.values()) {
+    if (tool.kind === 'unavailable') continue;
+    if (visible(snapshot.tools, tenant?.name ?? null, tool.name) !== tool) continue;
+    if (permitsName(context, tool.name, toolPatterns)) found.push(tool);
+  }
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+}

@@ -1,0 +1,18 @@
+/** Holds the current snapshot: one reference, swapped whole. */
+import type { Snapshot } from './snapshot.ts';
+
+export interface SnapshotHolder {
+  /** The snapshot in force; null before the first one. */
+  current(): Snapshot | null;
+  swap(next: Snapshot): void;
+}
+
+export function createHolder(): SnapshotHolder {
+  let snapshot: Snapshot | null = null;
+  return {
+    current: () => snapshot,
+    swap(next) {
+      snapshot = Object.freeze(next);
+    },
+  };
+}
