@@ -1,0 +1,146 @@
+/** The claims of a security token whose signature, issuer and audience are good (protocol section 2). */
+import { GatewayError } from '../errors.ts';
+import type { EnvelopeKey, Issuer } from '../snapshot/snapshot.ts';
+import { importEnvelopeKey } from './keys.ts';
+
+/** Who calls, and with which rights, as a verified token says. */
+export interface Identity {
+  /** The `iss` claim. */
+  readonly issuer: string;
+  /** The `sub` claim. */
+  readonly subject: string;
+  readonly jti: string;
+  /** Whole Unix seconds. */
+  readonly expires_at: number;
+  readonly tenant_id: string | null;
+  /** The `exec_id` claim. */
+  readonly execution_id: string | null;
+  /** The `wid` claim. */
+  readonly workload_id: string | null;
+  /** Name of the security context: a string `scp`, else `security_context`, else the issuer's default. */
+  readonly security_context: string;
+  /** `scp` as a list; null: the token does not narrow. */
+  readonly tool_patterns: readonly string[] | null;
+  /** The key of `cnf.jwk` (RFC 7800), which must have signed the envelope. */
+  readonly cnf_key: EnvelopeKey | null;
+}
+
+/** No token lives longer, whatever its issuer allows. */
+export const MAX_TOKEN_TTL_SECONDS = 86_400;
+/** How far the clocks of issuer and gateway may be apart, for `iat` and `nbf`; `exp` gets no allowance. */
+export const CLOCK_SKEW_SECONDS = 30;
+const MAX_CLAIM_LENGTH = 256;
+const MAX_TOOL_PATTERNS = 256;
+
+export type Claims = { readonly [claim: string]: unknown };
+
+/** Checks times and types. Throws TOKEN_EXPIRED (layer token) or TOKEN_VERIFICATION_FAILED. */
+export function readIdentity(claims: Claims, issuer: Issuer, now_ms: number): Identity {
+  const expires_at = checkTimes(claims, issuer, Math.floor(now_ms / 1000));
+  const subject = required(claims, 'sub');
+  const jti = required(claims, 'jti');
+  const tenant_id = optional(claims, 'tenant_id');
+  // A slash separates tenant and name in the snapshot's keys (`scoped`).
+  if (tenant_id?.includes('/')) throw refused('claim "tenant_id" holds a slash');
+  const { scope, tool_patterns } = readScope(claims);
+  const security_context =
+    scope ?? optional(claims, 'security_context') ?? issuer.default_security_context ?? null;
+  if (security_context === null) {
+    throw refused('no security context: neither "scp", nor "security_context", nor a default of the issuer');
+  }
+  return {
+    issuer: issuer.issuer,
+    subject,
+    jti,
+    expires_at,
+    tenant_id,
+    execution_id: optional(claims, 'exec_id'),
+    workload_id: optional(claims, 'wid'),
+    security_context,
+    tool_patterns,
+    cnf_key: readConfirmation(claims),
+  };
+}
+
+/** Gives `exp` in whole seconds. */
+function checkTimes(claims: Claims, issuer: Issuer, now: number): number {
+  const exp = seconds(claims, 'exp');
+  const iat = seconds(claims, 'iat');
+  if (exp <= now) {
+    throw new GatewayError('TOKEN_EXPIRED', `security_token: expired ${now - exp} s ago; ask for a new one`, {
+      layer: 'token',
+    });
+  }
+  if (iat > now + CLOCK_SKEW_SECONDS) throw refused(`claim "iat" is ${iat - now} s in the future`);
+  const longest = Math.min(issuer.max_token_ttl_seconds, MAX_TOKEN_TTL_SECONDS);
+  if (exp - iat > longest) {
+    throw refused(`it lives ${exp - iat} s ("exp" - "iat"), at most ${longest} s allowed`);
+  }
+  if (exp <= iat) throw refused('claim "exp" is not after "iat"');
+  return exp;
+}
+
+function seconds(claims: Claims, claim: string): number {
+  const value = own(claims, claim);
+  if (typeof value !== 'number' || !(value >= 0) || value > Number.MAX_SAFE_INTEGER) {
+    throw refused(`claim "${claim}" is not a number of Unix seconds`);
+  }
+  return Math.floor(value);
+}
+
+interface Scope {
+  readonly scope: string | null;
+  readonly tool_patterns: readonly string[] | null;
+}
+
+function readScope(claims: Claims): Scope {
+  const scp = own(claims, 'scp');
+  if (!Array.isArray(scp)) return { scope: optional(claims, 'scp'), tool_patterns: null };
+  if (scp.length > MAX_TOOL_PATTERNS) {
+    throw refused(`claim "scp" lists ${scp.length} patterns, at most ${MAX_TOOL_PATTERNS} allowed`);
+  }
+  if (!scp.every(isText)) throw refused('claim "scp" is a list of something else than tool patterns');
+  return { scope: null, tool_patterns: scp };
+}
+
+/** RFC 7800: a token bound to a key that we cannot use must not pass as an unbound one. */
+function readConfirmation(claims: Claims): EnvelopeKey | null {
+  const cnf = own(claims, 'cnf');
+  if (cnf === undefined) return null;
+  if (typeof cnf !== 'object' || cnf === null || !Object.hasOwn(cnf, 'jwk')) {
+    throw refused('claim "cnf" has no "jwk", the only binding that is supported');
+  }
+  try {
+    return importEnvelopeKey((cnf as { readonly jwk: unknown }).jwk);
+  } catch (cause) {
+    throw refused(`claim "cnf.jwk": ${cause instanceof Error ? cause.message : 'not a key'}`, cause);
+  }
+}
+
+function required(claims: Claims, claim: string): string {
+  const value = optional(claims, claim);
+  if (value === null) throw refused(`claim "${claim}" is missing`);
+  return value;
+}
+
+/** Absent and null are the same: many issuers write null for a claim that they do not fill. */
+function optional(claims: Claims, claim: string): string | null {
+  const value = own(claims, claim);
+  if (value === undefined || value === null) return null;
+  if (!isText(value))
+    throw refused(`claim "${claim}" is not a string of 1 to ${MAX_CLAIM_LENGTH} characters`);
+  return value;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_CLAIM_LENGTH;
+}
+
+function own(claims: Claims, claim: string): unknown {
+  return Object.hasOwn(claims, claim) ? claims[claim] : undefined;
+}
+
+/** TOKEN_VERIFICATION_FAILED; the reason never holds a value of the token. */
+export function refused(reason: string, cause?: unknown): GatewayError {
+  return new GatewayError('TOKEN_VERIFICATION_FAILED', `security_token: ${reason}`, { cause });
+}

@@ -1,0 +1,116 @@
+/** Protocol section 2: the security token, a JWT of a known issuer. */
+import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
+import { GatewayError } from '../errors.ts';
+import type { EnvelopeKey, Issuer } from '../snapshot/snapshot.ts';
+import { CLOCK_SKEW_SECONDS, type Identity, readIdentity, refused } from './claims.ts';
+import { MAX_CANDIDATE_KEYS } from './signature.ts';
+
+export type { Identity } from './claims.ts';
+
+/** What a token says before anything of it is verified: enough to find its issuer, never to trust it. */
+export interface UnverifiedToken {
+  readonly header: { readonly alg: string; readonly kid: string | undefined };
+  readonly iss: string;
+  /** The envelope's key comes from `cnf`, so that the token must be verified first (section 3). */
+  readonly has_cnf: boolean;
+}
+
+const REQUIRED_CLAIMS = ['iss', 'aud', 'exp', 'iat', 'sub', 'jti'];
+const MAX_HEADER_LENGTH = 256;
+
+/** Reads header and issuer of a JWT. Throws TOKEN_VERIFICATION_FAILED when it has not the shape of one. */
+export function peekToken(jwt: string): UnverifiedToken {
+  let header: { readonly alg?: unknown; readonly kid?: unknown };
+  let claims: JWTPayload;
+  try {
+    header = decodeProtectedHeader(jwt);
+    claims = decodeJwt(jwt);
+  } catch (cause) {
+    throw refused('not a JWT in compact form (header.payload.signature)', cause);
+  }
+  const { alg, kid } = header;
+  if (typeof alg !== 'string' || alg.length > MAX_HEADER_LENGTH) throw refused('its header names no "alg"');
+  if (kid !== undefined && (typeof kid !== 'string' || kid.length > MAX_HEADER_LENGTH)) {
+    throw refused(`"kid" in its header is not a string of at most ${MAX_HEADER_LENGTH} characters`);
+  }
+  if (!Object.hasOwn(claims, 'iss') || typeof claims.iss !== 'string' || claims.iss === '') {
+    throw refused('claim "iss" is missing');
+  }
+  return { header: { alg, kid }, iss: claims.iss, has_cnf: Object.hasOwn(claims, 'cnf') };
+}
+
+/**
+ * Verifies signature, algorithm, issuer, audience, times and claims. `now_ms` is milliseconds since the Unix
+ * epoch. Rejects with TOKEN_EXPIRED (layer token) for a token that was good once, else with
+ * TOKEN_VERIFICATION_FAILED.
+ */
+export async function verifyToken(jwt: string, issuer: Issuer, now_ms: number): Promise<Identity> {
+  const { header } = peekToken(jwt);
+  if (!issuer.algorithms.includes(header.alg)) {
+    throw refused(`algorithm is not one of the issuer's: ${issuer.algorithms.join(', ')}`);
+  }
+  const keys = await issuer.keys.candidates(header);
+  const options = {
+    algorithms: [...issuer.algorithms],
+    issuer: issuer.issuer,
+    audience: [...issuer.audience],
+    requiredClaims: REQUIRED_CLAIMS,
+    currentDate: new Date(now_ms),
+    // For nbf. readIdentity checks exp without it.
+    clockTolerance: CLOCK_SKEW_SECONDS,
+  };
+  for (const key of keys.slice(0, MAX_CANDIDATE_KEYS)) {
+    const claims = await jwtVerify(jwt, key, options).then(
+      (verified) => verified.payload,
+      (error: unknown) => {
+        if (!isWrongKey(error)) throw explain(error);
+        return null;
+      },
+    );
+    if (claims !== null) return readIdentity(claims, issuer, now_ms);
+  }
+  throw refused(
+    keys.length === 0 ? 'the issuer has no key for it' : "its signature fits none of the issuer's keys",
+  );
+}
+
+/**
+ * The keys that may have signed the envelope, best first: that of the verified token's `cnf`; else the issuer's
+ * `envelope_keys` with the `kid` of the token's header, else each, four at most. Throws SESSION_NOT_FOUND when
+ * there is none.
+ */
+export function keyCandidates(
+  cnf_key: EnvelopeKey | null,
+  issuer: Issuer,
+  kid: string | null | undefined,
+): readonly EnvelopeKey[] {
+  if (cnf_key !== null) return [cnf_key];
+  const named = issuer.envelope_keys.filter((key) => key.kid !== null && key.kid === kid);
+  const candidates = named.length > 0 ? named : issuer.envelope_keys;
+  if (candidates.length === 0) {
+    throw new GatewayError(
+      'SESSION_NOT_FOUND',
+      'no key to check the envelope with: the token has no "cnf.jwk" and its issuer no envelope_keys',
+    );
+  }
+  return candidates.slice(0, MAX_CANDIDATE_KEYS);
+}
+
+/** The next key may do better: a signature that does not fit, or a key of another type (no JOSEError in jose). */
+function isWrongKey(error: unknown): boolean {
+  return error instanceof errors.JWSSignatureVerificationFailed || !(error instanceof errors.JOSEError);
+}
+
+function explain(error: unknown): GatewayError {
+  if (error instanceof errors.JWTExpired) {
+    return new GatewayError('TOKEN_EXPIRED', 'security_token: expired; ask for a new one', {
+      layer: 'token',
+      cause: error,
+    });
+  }
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    const problem = error.reason === 'missing' ? 'is missing' : 'does not fit';
+    return refused(`claim "${error.claim}" ${problem}`, error);
+  }
+  return refused('not a JWT that can be verified', error);
+}
