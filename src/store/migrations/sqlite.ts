@@ -1,0 +1,52 @@
+/** Schema of the SQLite store, forward only: a database is brought from its version to the last, never back. */
+
+/** Each entry brings the schema from the version of its index to the next one. Never change one that was released. */
+export const SQLITE_MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (
+    key   TEXT PRIMARY KEY NOT NULL,
+    value TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE gateway_events (
+    position     INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           TEXT    NOT NULL UNIQUE,
+    event_type   TEXT    NOT NULL,
+    execution_id TEXT,
+    tenant_id    TEXT,
+    revision     TEXT,
+    payload      TEXT    NOT NULL,
+    created_at   TEXT    NOT NULL,
+    writer       TEXT    NOT NULL,
+    seq          INTEGER NOT NULL,
+    prev_hash    TEXT    NOT NULL,
+    hash         TEXT    NOT NULL,
+    UNIQUE (writer, seq)
+  ) STRICT;
+
+  CREATE INDEX gateway_events_type ON gateway_events (event_type);
+  CREATE INDEX gateway_events_execution ON gateway_events (execution_id) WHERE execution_id IS NOT NULL;
+  CREATE INDEX gateway_events_tenant ON gateway_events (tenant_id) WHERE tenant_id IS NOT NULL;
+  CREATE INDEX gateway_events_created ON gateway_events (created_at);
+
+  CREATE TRIGGER gateway_events_no_update BEFORE UPDATE ON gateway_events
+  BEGIN SELECT RAISE(ABORT, 'gateway_events is append-only'); END;
+
+  CREATE TRIGGER gateway_events_no_delete BEFORE DELETE ON gateway_events
+  BEGIN SELECT RAISE(ABORT, 'gateway_events is append-only'); END;
+
+  -- INSERT OR REPLACE removes rows without asking the trigger above.
+  CREATE TRIGGER gateway_events_no_replace BEFORE INSERT ON gateway_events
+  WHEN EXISTS (SELECT 1 FROM gateway_events WHERE id = NEW.id)
+    OR EXISTS (SELECT 1 FROM gateway_events WHERE position = NEW.position)
+    OR EXISTS (SELECT 1 FROM gateway_events WHERE writer = NEW.writer AND seq = NEW.seq)
+  BEGIN SELECT RAISE(ABORT, 'gateway_events is append-only: the event is there already'); END;
+
+  CREATE TABLE replay_ids (
+    id         TEXT    PRIMARY KEY NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE INDEX replay_ids_expires ON replay_ids (expires_at);
+  `,
+];

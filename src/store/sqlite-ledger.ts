@@ -1,0 +1,143 @@
+/** Applies units to the database, one transaction a batch. Runs in the writer thread. */
+import { statSync } from 'node:fs';
+import type { Database } from 'better-sqlite3';
+import { GENESIS, hashEvent } from '../audit/chain.ts';
+import type { EventType } from '../audit/event.ts';
+import type { EventRow, Outcome, Unit } from './sqlite-units.ts';
+
+interface Head {
+  seq: number;
+  hash: string;
+}
+
+export interface Ledger {
+  /**
+   * Commits the units in order and answers with one outcome each; a unit that cannot be done leaves no trace
+   * and does not disturb the others. Throws when nothing of it could be committed.
+   */
+  commit(units: readonly Unit[]): Outcome[];
+}
+
+export function createLedger(db: Database, writer: string): Ledger {
+  const begin = db.prepare('BEGIN IMMEDIATE');
+  const commit = db.prepare('COMMIT');
+  const rollback = db.prepare('ROLLBACK');
+  const savepoint = db.prepare('SAVEPOINT unit');
+  const undo = db.prepare('ROLLBACK TO unit');
+  const release = db.prepare('RELEASE unit');
+  const readHead = db.prepare<[string], Head>(
+    'SELECT seq, hash FROM gateway_events WHERE writer = ? ORDER BY seq DESC LIMIT 1',
+  );
+  const claim = db.prepare<[string, number]>(
+    'INSERT INTO replay_ids (id, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING',
+  );
+  const purge = db.prepare<[number, number]>(
+    'DELETE FROM replay_ids WHERE id IN (SELECT id FROM replay_ids WHERE expires_at < ? LIMIT ?)',
+  );
+  const insert = db.prepare<unknown[]>(
+    `INSERT INTO gateway_events (id, event_type, execution_id, tenant_id, revision, payload, created_at,
+       writer, seq, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const unmoved = watchFile(db.name);
+
+  const write = (rows: readonly EventRow[], head: Head): number => {
+    for (const row of rows) {
+      const [id, event_type, execution_id, tenant_id, revision, payload_text, created_at] = row;
+      const seq = head.seq + 1;
+      const prev_hash = head.hash;
+      const hash = hashEvent({
+        id,
+        event_type: event_type as EventType,
+        execution_id,
+        tenant_id,
+        revision,
+        payload_text,
+        created_at,
+        writer,
+        seq,
+        prev_hash,
+      });
+      insert.run(...row, writer, seq, prev_hash, hash);
+      head.seq = seq;
+      head.hash = hash;
+    }
+    return rows.length;
+  };
+
+  const apply = (unit: Unit, head: Head): number => {
+    switch (unit.kind) {
+      case 'append':
+        return write(unit.events, head);
+      case 'admit': {
+        const free = claim.run(unit.id, unit.expires_at).changes;
+        write(free === 1 ? unit.fresh : unit.replayed, head);
+        return free;
+      }
+      case 'purge':
+        return purge.run(unit.before, unit.limit).changes;
+    }
+  };
+
+  const applyAlone = (unit: Unit, head: Head): Outcome => {
+    const before = { ...head };
+    savepoint.run();
+    try {
+      const outcome = apply(unit, head);
+      release.run();
+      return outcome;
+    } catch (error) {
+      if (!isFaultOfUnit(error)) throw error;
+      undo.run();
+      release.run();
+      Object.assign(head, before);
+      return error instanceof Error ? error.message : String(error);
+    }
+  };
+
+  const transaction = (units: readonly Unit[], one: (unit: Unit, head: Head) => Outcome): Outcome[] => {
+    // Only when an earlier rollback failed with the disk.
+    if (db.inTransaction) rollback.run();
+    begin.run();
+    try {
+      // Read here each time: another process may write to the same file, and one chain must not fork.
+      const head = { ...(readHead.get(writer) ?? { seq: 0, hash: GENESIS }) };
+      const outcomes = units.map((unit) => one(unit, head));
+      commit.run();
+      return outcomes;
+    } catch (error) {
+      if (db.inTransaction) rollback.run();
+      throw error;
+    }
+  };
+
+  return {
+    commit(units) {
+      unmoved();
+      try {
+        return transaction(units, apply);
+      } catch (error) {
+        if (!isFaultOfUnit(error)) throw error;
+        // Rare, so savepoints are paid for only then.
+        return transaction(units, applyAlone);
+      }
+    },
+  };
+}
+
+/** A constraint, or a value that the database does not take; all else is about the database itself. */
+function isFaultOfUnit(error: unknown): boolean {
+  if (error instanceof TypeError || error instanceof RangeError) return true;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return code.startsWith('SQLITE_CONSTRAINT') || code === 'SQLITE_TOOBIG' || code === 'SQLITE_MISMATCH';
+}
+
+/** SQLite would go on writing to a file that was deleted: each acknowledged event would be lost. */
+function watchFile(path: string): () => void {
+  const opened = statSync(path);
+  return () => {
+    const now = statSync(path, { throwIfNoEntry: false });
+    if (now === undefined || now.ino !== opened.ino || now.dev !== opened.dev) {
+      throw new Error('the database file was moved, replaced or deleted while in use; restart the gateway');
+    }
+  };
+}

@@ -1,0 +1,194 @@
+/** The event loop's side of the reading thread. Queries run there: a filter may have to walk a long trail. */
+import type { Worker } from 'node:worker_threads';
+import type { AuditEvent, ChainedEvent, EventType } from '../audit/event.ts';
+import { isoTime } from '../clock.ts';
+import { GatewayError } from '../errors.ts';
+import type { Order, PageReply, PageRequest, PageRow, Term } from './sqlite-reader.ts';
+import { opened } from './sqlite-thread.ts';
+import { CLOSE, type OpenReply } from './sqlite-units.ts';
+import { type EventFilter, type EventReader, MAX_QUERY_LIMIT, type PositionedEvent } from './store.ts';
+
+const DEFAULT_LIMIT = 100;
+const SCAN_PAGE = 500;
+
+export interface PageReader extends EventReader {
+  /** Starts the thread, which otherwise the first query does; rejects with StoreOpenError. */
+  open(): Promise<void>;
+}
+
+interface Page {
+  readonly rows: PageRow[];
+  readonly more: boolean;
+}
+
+interface Waiting {
+  resolve(page: Page): void;
+  reject(error: Error): void;
+}
+
+interface Thread {
+  page(where: readonly Term[], order: Order, limit: number): Promise<Page>;
+  close(): Promise<void>;
+}
+
+/** A reader that starts its thread at the first use, and again should it die. */
+export function createPageReader(spawn: () => Worker): PageReader {
+  let thread: Promise<Thread> | null = null;
+  let closed = false;
+
+  const current = (): Promise<Thread> => {
+    if (closed) return Promise.reject(new Error('the store is closed'));
+    if (thread === null) {
+      const forget = (): void => {
+        thread = null;
+      };
+      thread = startThread(spawn(), forget);
+      thread.catch(forget);
+    }
+    return thread;
+  };
+
+  const page = async (where: readonly Term[], order: Order, limit: number): Promise<Page> => {
+    try {
+      return await (await current()).page(where, order, limit);
+    } catch (cause) {
+      throw new GatewayError('AUDIT_UNAVAILABLE', 'the audit trail could not be read', { cause });
+    }
+  };
+
+  return {
+    async open() {
+      await current();
+    },
+    async query(filter) {
+      const { where, order, limit } = translate(filter);
+      const rows: PageRow[] = [];
+      let cursor: Term | null = filter.after === undefined ? null : ['after', filter.after];
+      while (rows.length < limit) {
+        const next = await page(cursor === null ? where : [...where, cursor], order, limit - rows.length);
+        rows.push(...next.rows);
+        const last = rows.at(-1);
+        if (!next.more || last === undefined) break;
+        cursor = [order === 'oldest' ? 'after' : 'before', last[0]];
+      }
+      if (order === 'newest') rows.reverse();
+      return rows.map(positioned);
+    },
+    async *scan() {
+      let cursor: Term | null = null;
+      while (true) {
+        const next: Page = await page(cursor === null ? [] : [cursor], 'chain', SCAN_PAGE);
+        for (const row of next.rows) yield chained(row);
+        const last = next.rows.at(-1);
+        if (!next.more || last === undefined) return;
+        const [position, , , , , , , , writer, seq] = last;
+        cursor = ['after_link', writer, seq, position];
+      }
+    },
+    async close() {
+      closed = true;
+      const last = thread;
+      thread = null;
+      // A thread that could not open the database has ended already.
+      await last?.then((started) => started.close()).catch(() => {});
+    },
+  };
+}
+
+async function startThread(worker: Worker, onEnd: () => void): Promise<Thread> {
+  const waiting = new Map<number, Waiting>();
+  let nextId = 1;
+  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+  worker.on('message', (reply: OpenReply | PageReply) => {
+    if (reply.kind === 'ready' || reply.kind === 'failed') return;
+    const asked = waiting.get(reply.id);
+    waiting.delete(reply.id);
+    if (reply.kind === 'page') asked?.resolve(reply);
+    else asked?.reject(new Error(reply.message));
+  });
+  worker.on('exit', () => {
+    onEnd();
+    for (const asked of waiting.values()) asked.reject(new Error('the reading thread is gone'));
+    waiting.clear();
+  });
+  await opened(worker);
+  // The exit that follows rejects what waits.
+  worker.on('error', () => {});
+  return {
+    page(where, order, limit) {
+      const id = nextId++;
+      const request: PageRequest = { id, where, order, limit };
+      return new Promise((resolve, reject) => {
+        waiting.set(id, { resolve, reject });
+        worker.postMessage(request);
+      });
+    },
+    async close() {
+      worker.postMessage(CLOSE);
+      await exited;
+    },
+  };
+}
+
+function translate(filter: EventFilter): { where: Term[]; order: Order; limit: number } {
+  const limit = filter.limit ?? DEFAULT_LIMIT;
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_QUERY_LIMIT) {
+    throw invalid(`limit must be a whole number from 1 to ${MAX_QUERY_LIMIT}`);
+  }
+  if (filter.after !== undefined && !Number.isSafeInteger(filter.after)) {
+    throw invalid('after must be the position of an event, a whole number');
+  }
+  const where: Term[] = [];
+  if (filter.event_type !== undefined) where.push(['event_type', filter.event_type]);
+  if (filter.execution_id !== undefined) where.push(['execution_id', filter.execution_id]);
+  if (filter.tenant_id !== undefined) where.push(['tenant_id', filter.tenant_id]);
+  if (filter.since !== undefined) where.push(['since', canonicalTime(filter.since)]);
+  return { where, order: filter.after === undefined ? 'newest' : 'oldest', limit };
+}
+
+/** As the events have it, so that the texts compare as the times do (2026-01-01T00:00:00Z has no `.000`). */
+function canonicalTime(text: string): string {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw invalid('since must be a time such as 2026-01-31T12:00:00Z');
+  return isoTime(ms);
+}
+
+function invalid(message: string): GatewayError {
+  return new GatewayError('INVALID_ARGUMENTS', message);
+}
+
+function chained(row: PageRow): ChainedEvent {
+  const [, id, event_type, execution_id, tenant_id, revision, payload_text, created_at, ...link] = row;
+  const [writer, seq, prev_hash, hash] = link;
+  return {
+    id,
+    event_type: event_type as EventType,
+    execution_id,
+    tenant_id,
+    revision,
+    payload: parsePayload(payload_text),
+    payload_text,
+    created_at,
+    writer,
+    seq,
+    prev_hash,
+    hash,
+  };
+}
+
+function positioned(row: PageRow): PositionedEvent {
+  const { payload_text: _, ...event } = chained(row);
+  return { position: row[0], ...event };
+}
+
+/** A row that was tampered with may hold anything; it is shown as it is, and `verifyChain` reports it. */
+function parsePayload(text: string): AuditEvent['payload'] {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as AuditEvent['payload'];
+  } catch {
+    // Not JSON.
+  }
+  return { unreadable: text };
+}

@@ -1,0 +1,120 @@
+/**
+ * What the store asks of its writer thread, as flat lists of plain values: a message of 256 units is copied
+ * twice as fast so as one of nested objects (measured, docs/decisions/0003-audit-store.md).
+ */
+import type { AuditEvent } from '../audit/event.ts';
+import type { OpenFailure, ReplayClaim } from './store.ts';
+
+type Slot = string | number | null;
+/** Any number of units, one after the other. */
+export type Message = Slot[];
+
+/** Asks a thread to end, after all that was sent before. */
+export const CLOSE = 'close';
+
+/** An event before it is linked: id, event_type, execution_id, tenant_id, revision, payload, created_at. */
+export type EventRow = [string, string, string | null, string | null, string | null, string, string];
+
+/** What is done as a whole or not at all. */
+export type Unit =
+  | { readonly kind: 'append'; readonly events: EventRow[] }
+  | {
+      readonly kind: 'admit';
+      readonly id: string;
+      readonly expires_at: number;
+      readonly fresh: EventRow[];
+      readonly replayed: EventRow[];
+    }
+  | { readonly kind: 'purge'; readonly before: number; readonly limit: number };
+
+/** A unit's result: rows written or forgotten, 1 or 0 for a claim that was free or taken; a text is its error. */
+export type Outcome = number | string;
+
+/** What a thread says first: whether it could open the database. */
+export type OpenReply =
+  | { readonly kind: 'ready'; readonly warnings: readonly string[] }
+  | { readonly kind: 'failed'; readonly reason: OpenFailure; readonly message: string };
+
+/** What the writer thread says. */
+export type WriterReply =
+  | OpenReply
+  /** Results of the oldest units that wait, in their order. */
+  | { readonly kind: 'done'; readonly outcomes: readonly Outcome[] }
+  /** The oldest `count` units could not be committed. */
+  | { readonly kind: 'refused'; readonly count: number; readonly message: string }
+  | { readonly kind: 'closed'; readonly message: string | null };
+
+const APPEND = 1;
+const ADMIT = 2;
+const PURGE = 3;
+const EVENT_SLOTS = 7;
+
+export function encodeAppend(events: readonly AuditEvent[]): Message {
+  const message: Message = [APPEND, events.length];
+  for (const event of events) encodeEvent(event, message);
+  return message;
+}
+
+export function encodeAdmit(
+  claim: ReplayClaim,
+  fresh: readonly AuditEvent[],
+  replayed: readonly AuditEvent[],
+): Message {
+  const message: Message = [ADMIT, fresh.length, replayed.length, claim.id, Math.ceil(claim.expires_at)];
+  for (const event of fresh) encodeEvent(event, message);
+  for (const event of replayed) encodeEvent(event, message);
+  return message;
+}
+
+/** Forgets at most `limit` of the replay ids that expired before `before`. */
+export function encodePurge(before: number, limit: number): Message {
+  return [PURGE, Math.floor(before), limit];
+}
+
+/** Throws a TypeError for a payload that JSON cannot hold. */
+function encodeEvent(event: AuditEvent, message: Message): void {
+  const payload = JSON.stringify(event.payload);
+  if (payload === undefined) throw new TypeError('the payload of an event is not JSON');
+  message.push(
+    wellFormed(event.id),
+    wellFormed(event.event_type),
+    wellFormed(event.execution_id),
+    wellFormed(event.tenant_id),
+    wellFormed(event.revision),
+    payload,
+    wellFormed(event.created_at),
+  );
+}
+
+/** A lone surrogate has no UTF-8: what is hashed must be what the database gives back. */
+function wellFormed<T extends string | null>(text: T): T | string {
+  return text === null ? text : text.toWellFormed();
+}
+
+/** The units of a message, in order. */
+export function decodeUnits(message: Message): Unit[] {
+  const units: Unit[] = [];
+  let at = 0;
+  const take = (): Slot => message[at++] ?? null;
+  const events = (count: number): EventRow[] => {
+    const rows: EventRow[] = [];
+    for (let i = 0; i < count; i++) {
+      rows.push(message.slice(at, at + EVENT_SLOTS) as EventRow);
+      at += EVENT_SLOTS;
+    }
+    return rows;
+  };
+  while (at < message.length) {
+    const kind = take();
+    if (kind === APPEND) {
+      units.push({ kind: 'append', events: events(Number(take())) });
+    } else if (kind === ADMIT) {
+      const [fresh, replayed] = [Number(take()), Number(take())];
+      const [id, expires_at] = [String(take()), Number(take())];
+      units.push({ kind: 'admit', id, expires_at, fresh: events(fresh), replayed: events(replayed) });
+    } else {
+      units.push({ kind: 'purge', before: Number(take()), limit: Number(take()) });
+    }
+  }
+  return units;
+}

@@ -1,0 +1,81 @@
+/** The store port. One implementation a file: `sqlite.ts`; one conformance suite runs against each. */
+import type { AuditEvent, ChainedEvent, EventType, StoredEvent } from '../audit/event.ts';
+
+/** A replay id to be used once, until it expires. */
+export interface ReplayClaim {
+  /** Digest that identifies the token or the envelope. */
+  readonly id: string;
+  /** Milliseconds since the Unix epoch; the id is kept until then at least. */
+  readonly expires_at: number;
+}
+
+export interface EventFilter {
+  readonly event_type?: EventType | undefined;
+  readonly execution_id?: string | undefined;
+  readonly tenant_id?: string | undefined;
+  /** Only events after this position of the store's own order (keyset paging, and following a live trail). */
+  readonly after?: number | undefined;
+  /** ISO 8601 UTC, inclusive. */
+  readonly since?: string | undefined;
+  /**
+   * The newest `limit` events that match (in order of position), or with `after` the first ones; 100 unless
+   * told, {@link MAX_QUERY_LIMIT} at most.
+   */
+  readonly limit?: number | undefined;
+}
+
+/** The most events that one query answers; page with `after` for more. */
+export const MAX_QUERY_LIMIT = 10_000;
+
+/** A stored event with its position in the store's own order. */
+export interface PositionedEvent extends StoredEvent {
+  readonly position: number;
+}
+
+/** Reads the trail; also beside a running gateway. */
+export interface EventReader {
+  /**
+   * The events that match, in order of position. Rejects with INVALID_ARGUMENTS for a filter that makes no
+   * sense, with AUDIT_UNAVAILABLE when the store cannot be read.
+   */
+  query(filter: EventFilter): Promise<PositionedEvent[]>;
+  /** Every event, ordered by writer and seq, for verification. Memory does not grow with the trail. */
+  scan(): AsyncIterable<ChainedEvent>;
+  close(): Promise<void>;
+}
+
+export interface Store extends EventReader {
+  /** Resolves when the events are durable. Rejects with AUDIT_UNAVAILABLE, and then none of them is stored. */
+  append(events: readonly AuditEvent[]): Promise<void>;
+  /**
+   * One atomic unit: claims the replay id and, when it was free, appends `fresh`; when it was taken, appends
+   * `replayed` instead. Resolves, when that is durable, to whether the id was free. Rejects with
+   * AUDIT_UNAVAILABLE, and then neither claim nor event is stored.
+   */
+  admit(claim: ReplayClaim, fresh: readonly AuditEvent[], replayed: readonly AuditEvent[]): Promise<boolean>;
+  /** Forgets replay ids that expired before `now` (milliseconds since the Unix epoch); resolves to how many. */
+  purgeReplay(now: number): Promise<number>;
+}
+
+export type OpenFailure =
+  /** There is no such database. */
+  | 'missing'
+  /** It is a file of another program, or no database at all. */
+  | 'not_a_database'
+  /** It is damaged. */
+  | 'corrupt'
+  /** Its schema is of another version of the gateway. */
+  | 'schema'
+  /** It cannot be opened or made: permissions, a read-only disk, no space. */
+  | 'unavailable';
+
+/** Why a store could not be opened. The message is for the operator: it names the file and how to mend it. */
+export class StoreOpenError extends Error {
+  readonly reason: OpenFailure;
+
+  constructor(reason: OpenFailure, message: string, options: { cause?: unknown } = {}) {
+    super(message, options);
+    this.name = 'StoreOpenError';
+    this.reason = reason;
+  }
+}

@@ -1,0 +1,375 @@
+/** What every store has to do: the port's docstrings as tests. Each implementation runs this suite. */
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AuditEvent, ChainedEvent, StoredEvent } from '../../src/audit/event.ts';
+import { verifyChain } from '../../src/audit/verify.ts';
+import { isoTime } from '../../src/clock.ts';
+import { newId } from '../../src/ids.ts';
+import { MAX_QUERY_LIMIT, type Store } from '../../src/store/store.ts';
+import { anEvent, collect } from './events.ts';
+
+export interface StoreUnderTest {
+  readonly store: Store;
+  /** Closes the store and opens its data again. */
+  reopen(): Promise<Store>;
+  /** Closes what is open and removes the data. */
+  dispose(): Promise<void>;
+}
+
+const unavailable = expect.objectContaining({ name: 'AUDIT_UNAVAILABLE' });
+const invalid = expect.objectContaining({ name: 'INVALID_ARGUMENTS' });
+
+export function storeConformance(name: string, open: () => Promise<StoreUnderTest>): void {
+  describe(`${name}: the store port`, () => {
+    let under: StoreUnderTest;
+    let store: Store;
+
+    beforeEach(async () => {
+      under = await open();
+      store = under.store;
+    });
+    afterEach(() => under.dispose());
+
+    const current = (): Store => store;
+    const reopen = (): Promise<Store> => under.reopen();
+    describe('append', () => appends(current));
+    describe('admit and purgeReplay', () => claims(current, reopen));
+    describe('query', () => queries(current));
+    describe('scan', () => chains(current, reopen));
+    describe('close', () => closes(current));
+  });
+}
+
+function appends(store: () => Store): void {
+  test('an appended event comes back with every field, its position and its link', async () => {
+    const event = anEvent({ execution_id: null, tenant_id: null, revision: null });
+    await store().append([event]);
+    const [stored] = await store().query({});
+    expect(stored).toEqual({
+      ...event,
+      position: expect.any(Number),
+      writer: expect.any(String),
+      seq: 1,
+      prev_hash: '0'.repeat(64),
+      hash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+  });
+
+  test('events keep the order of the calls to append', async () => {
+    const events = Array.from({ length: 300 }, (_, index) => anEvent({ payload: { index } }));
+    await Promise.all(chunks(events, 3).map((three) => store().append(three)));
+    const stored = await store().query({ limit: 1_000 });
+    expect(ids(stored)).toEqual(ids(events));
+    expect(stored.map((event) => event.seq)).toEqual(events.map((_, index) => index + 1));
+    const positions = stored.map((event) => event.position);
+    expect(positions).toEqual([...positions].sort((a, b) => a - b));
+  });
+
+  test('nothing to append is nothing', async () => {
+    await store().append([]);
+    expect(await store().query({})).toEqual([]);
+  });
+
+  test('a refused append leaves nothing, and those beside it are stored', async () => {
+    const [before, first, after] = [anEvent(), anEvent(), anEvent()];
+    const results = await Promise.allSettled([
+      store().append([before]),
+      store().append([first, anEvent({ id: before.id })]),
+      store().append([after]),
+    ]);
+    expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(results[1]).toMatchObject({ reason: unavailable });
+    expect(ids(await store().query({}))).toEqual([before.id, after.id]);
+    await expectSound(store());
+  });
+
+  test('a payload that is not JSON is refused', async () => {
+    const circular: Record<string, unknown> = {};
+    circular.self = circular;
+    await expect(store().append([anEvent({ payload: circular })])).rejects.toEqual(unavailable);
+    await expect(store().append([anEvent({ payload: { big: 1n } })])).rejects.toEqual(unavailable);
+    await expect(store().admit(aClaim(), [anEvent({ payload: circular })], [])).rejects.toEqual(unavailable);
+    expect(await store().query({})).toEqual([]);
+  });
+
+  test('a payload of 1 MB comes back as it was', async () => {
+    const payload = { text: 'käse "\\\u2028\0🧀'.repeat(80_000) };
+    await store().append([anEvent({ payload })]);
+    const [stored] = await store().query({});
+    expect(stored?.payload).toEqual(payload);
+    await expectSound(store());
+  });
+
+  test('any text and any JSON come back as they were, and the chain holds', async () => {
+    const text = fc.string({ unit: 'binary', maxLength: 40 });
+    const wild = fc.record({
+      text,
+      json: fc.jsonValue({ maxDepth: 4 }),
+      unit: fc.string({ unit: 'grapheme' }),
+    });
+    await fc.assert(
+      fc.asyncProperty(wild, async ({ text, json, unit }) => {
+        const payload = { [unit]: json, text };
+        const event = anEvent({ payload, execution_id: text, tenant_id: unit });
+        await store().append([event]);
+        const [stored] = await store().query({ limit: 1 });
+        expect(JSON.stringify(stored?.payload)).toBe(JSON.stringify(payload));
+        expect(stored).toMatchObject({ id: event.id, execution_id: text, tenant_id: unit });
+      }),
+      { numRuns: 100 },
+    );
+    await expectSound(store());
+  });
+
+  test('half a character is stored as the replacement character, and the chain holds', async () => {
+    await store().append([
+      anEvent({ execution_id: 'a\ud800b', payload: { half: '\udc00', ['__proto__']: 1 } }),
+    ]);
+    const [stored] = await store().query({});
+    expect(stored?.execution_id).toBe('a\ufffdb');
+    expect(stored?.payload.half).toBe('\udc00');
+    await expectSound(store());
+  });
+}
+
+function claims(store: () => Store, reopen: () => Promise<Store>): void {
+  test('of 1,000 claims of 100 ids at once exactly one wins each', async () => {
+    const attempts = Array.from({ length: 1_000 }, (_, index) => index);
+    const won = await Promise.all(
+      attempts.map((index) =>
+        store().admit(
+          aClaim({ id: `id-${index % 100}` }),
+          [anEvent({ payload: { index } })],
+          [anEvent({ event_type: 'ToolCallRejected', payload: { index } })],
+        ),
+      ),
+    );
+    const winners = attempts.filter((index) => won[index]);
+    expect(winners.map((index) => index % 100).sort((a, b) => a - b)).toEqual(attempts.slice(0, 100));
+    const stored = await store().query({ limit: 2_000 });
+    expect(stored).toHaveLength(1_000);
+    const fresh = stored.filter((event) => event.event_type === 'ToolCallAuthorized');
+    expect(fresh.map((event) => event.payload.index)).toEqual(winners);
+    await expectSound(store());
+  });
+
+  test('a claim with nothing to say is a claim', async () => {
+    const claim = aClaim();
+    expect(await store().admit(claim, [], [])).toBe(true);
+    expect(await store().admit(claim, [], [])).toBe(false);
+    expect(await store().query({})).toEqual([]);
+  });
+
+  test('a claim whose event is refused leaves the id free', async () => {
+    const claim = aClaim();
+    const event = anEvent();
+    await store().append([event]);
+    const beside = store().admit(aClaim(), [anEvent()], []);
+    await expect(store().admit(claim, [anEvent(), event], [])).rejects.toEqual(unavailable);
+    expect(await beside).toBe(true);
+    expect(await store().query({})).toHaveLength(2);
+    expect(await store().admit(claim, [], [])).toBe(true);
+  });
+
+  test('a claimed id stays claimed over a restart, also past its time', async () => {
+    const claim = aClaim({ expires_at: 1_000 });
+    await store().admit(claim, [anEvent()], []);
+    const again = await reopen();
+    expect(await again.admit(claim, [anEvent()], [anEvent({ event_type: 'ToolCallRejected' })])).toBe(false);
+    const types = (await again.query({})).map((event) => event.event_type);
+    expect(types).toEqual(['ToolCallAuthorized', 'ToolCallRejected']);
+  });
+
+  test('purgeReplay forgets what expired before now, and nothing else', async () => {
+    const many = Array.from({ length: 4_500 }, (_, index) =>
+      aClaim({ id: `old-${index}`, expires_at: index }),
+    );
+    await Promise.all(many.map((claim) => store().admit(claim, [], [])));
+    const now = aClaim({ id: 'now', expires_at: 5_000 });
+    const later = aClaim({ id: 'later', expires_at: 5_000.5 });
+    await store().admit(now, [], []);
+    await store().admit(later, [], []);
+    expect(await store().purgeReplay(5_000)).toBe(4_500);
+    expect(await store().purgeReplay(5_000)).toBe(0);
+    expect(await store().admit(now, [], [])).toBe(false);
+    expect(await store().admit(later, [], [])).toBe(false);
+    expect(await store().admit(aClaim({ id: 'old-0' }), [], [])).toBe(true);
+    expect(await store().purgeReplay(5_002)).toBe(2);
+  });
+}
+
+function queries(store: () => Store): void {
+  const at = (minute: number): string => isoTime(Date.UTC(2026, 0, 1, 12, minute));
+
+  beforeEach(async () => {
+    const [a, b] = [{ tenant_id: 'acme' }, { tenant_id: 'bolt' }];
+    await store().append([
+      anEvent({ ...a, id: 'e0', event_type: 'ToolCallAuthorized', execution_id: 'x', created_at: at(0) }),
+      anEvent({
+        ...a,
+        id: 'e1',
+        event_type: 'WorkflowInvocationFailed',
+        execution_id: 'x',
+        created_at: at(1),
+      }),
+      anEvent({ ...b, id: 'e2', event_type: 'ToolCallAuthorized', execution_id: 'y', created_at: at(2) }),
+      anEvent({ ...b, id: 'e3', event_type: 'ToolCallRejected', execution_id: 'y', created_at: at(3) }),
+      anEvent({
+        tenant_id: null,
+        id: 'e4',
+        event_type: 'ManifestApplied',
+        execution_id: null,
+        created_at: at(4),
+      }),
+    ]);
+  });
+
+  const answers = async (filter: Parameters<Store['query']>[0]): Promise<string[]> =>
+    ids(await store().query(filter));
+
+  test.each([
+    [{}, ['e0', 'e1', 'e2', 'e3', 'e4']],
+    [{ event_type: 'ToolCallAuthorized' }, ['e0', 'e2']],
+    [{ execution_id: 'y' }, ['e2', 'e3']],
+    [{ tenant_id: 'acme' }, ['e0', 'e1']],
+    [{ tenant_id: 'acme', event_type: 'ToolCallAuthorized', execution_id: 'x' }, ['e0']],
+    [{ tenant_id: 'acme', execution_id: 'y' }, []],
+    [{ tenant_id: "' OR 1=1 --" }, []],
+    [{ since: at(3) }, ['e3', 'e4']],
+    [{ since: '2026-01-01T12:03:00Z' }, ['e3', 'e4']],
+    [{ since: '2026-01-01T13:03:00+01:00' }, ['e3', 'e4']],
+    [{ since: '2026-01-01T12:03:00.001Z' }, ['e4']],
+    [{ since: '2026-01-01', limit: 2 }, ['e3', 'e4']],
+    [{ limit: 2 }, ['e3', 'e4']],
+    [{ limit: 1, tenant_id: 'acme' }, ['e1']],
+    [{ after: 0, limit: 2 }, ['e0', 'e1']],
+    [{ after: 0, tenant_id: 'bolt' }, ['e2', 'e3']],
+    [{ after: 1_000_000 }, []],
+    [{ event_type: undefined, tenant_id: undefined, limit: undefined }, ['e0', 'e1', 'e2', 'e3', 'e4']],
+  ] as const)('%j', async (filter, expected) => {
+    expect(await answers(filter)).toEqual(expected);
+  });
+
+  test('after is the position of the last event seen', async () => {
+    const [, second] = await store().query({});
+    expect(await answers({ after: second?.position })).toEqual(['e2', 'e3', 'e4']);
+  });
+
+  test.each([
+    { limit: 0 },
+    { limit: -1 },
+    { limit: 1.5 },
+    { limit: Number.NaN },
+    { limit: MAX_QUERY_LIMIT + 1 },
+    { since: 'yesterday' },
+    { after: 0.5 },
+  ])('%j makes no sense', async (filter) => {
+    await expect(store().query(filter)).rejects.toEqual(invalid);
+  });
+
+  test('a long trail: the newest 100 unless told, any number in order, pages with after', async () => {
+    const more = Array.from({ length: 1_700 }, (_, index) => anEvent({ payload: { index } }));
+    await Promise.all(more.map((event) => store().append([event])));
+    const all = ['e0', 'e1', 'e2', 'e3', 'e4', ...ids(more)];
+    expect(await answers({})).toEqual(all.slice(-100));
+    expect(await answers({ limit: 1_203 })).toEqual(all.slice(-1_203));
+    expect(await answers({ after: 0, limit: 1_203 })).toEqual(all.slice(0, 1_203));
+
+    const paged: string[] = [];
+    let after = 0;
+    while (true) {
+      const page = await store().query({ after, limit: 99 });
+      if (page.length === 0) break;
+      paged.push(...ids(page));
+      after = page.at(-1)?.position ?? Number.NaN;
+    }
+    expect(paged).toEqual(all);
+  });
+
+  test('large events do not shorten an answer', async () => {
+    const large = Array.from({ length: 12 }, () => anEvent({ payload: { text: 'x'.repeat(1_000_000) } }));
+    await Promise.all(large.map((event) => store().append([event])));
+    expect(await answers({ limit: 12 })).toEqual(ids(large));
+    expect(ids(await collect(store().scan()))).toEqual(['e0', 'e1', 'e2', 'e3', 'e4', ...ids(large)]);
+  });
+}
+
+function chains(store: () => Store, reopen: () => Promise<Store>): void {
+  test('a scan gives every event in order of seq, its payload verbatim, and verifies', async () => {
+    const events = Array.from({ length: 1_501 }, (_, index) => anEvent({ payload: { index } }));
+    await Promise.all(events.map((event) => store().append([event])));
+    const scanned = await collect(store().scan());
+    expect(ids(scanned)).toEqual(ids(events));
+    expect(scanned.map((event: ChainedEvent) => event.payload_text)).toEqual(
+      events.map((event) => JSON.stringify(event.payload)),
+    );
+    expect(await verifyChain(store().scan())).toEqual({
+      writers: [
+        {
+          writer: scanned[0]?.writer,
+          events: 1_501,
+          head_hash: scanned.at(-1)?.hash,
+          first_seq: 1,
+          last_seq: 1_501,
+        },
+      ],
+      problems: [],
+      problems_left_out: 0,
+      events: 1_501,
+    });
+  });
+
+  test('an empty trail verifies', async () => {
+    expect(await collect(store().scan())).toEqual([]);
+  });
+
+  test('the chain goes on over a restart', async () => {
+    await store().append([anEvent(), anEvent()]);
+    const again = await reopen();
+    await again.append([anEvent()]);
+    const [first, second, third] = await collect(again.scan());
+    expect(third).toMatchObject({ writer: first?.writer, seq: 3, prev_hash: second?.hash });
+    await expectSound(again);
+  });
+
+  test('a scan may be left early', async () => {
+    await store().append(Array.from({ length: 700 }, () => anEvent()));
+    let seen = 0;
+    for await (const _ of store().scan()) {
+      seen += 1;
+      if (seen === 600) break;
+    }
+    expect(await store().query({ limit: 1 })).toHaveLength(1);
+  });
+}
+
+function closes(store: () => Store): void {
+  test('close writes what waits, and after it everything is refused', async () => {
+    const waiting = store().append([anEvent()]);
+    await store().close();
+    await waiting;
+    await store().close();
+    await expect(store().append([anEvent()])).rejects.toEqual(unavailable);
+    await expect(store().admit(aClaim(), [], [])).rejects.toEqual(unavailable);
+    await expect(store().purgeReplay(0)).rejects.toEqual(unavailable);
+    await expect(store().query({})).rejects.toEqual(unavailable);
+    await expect(collect(store().scan())).rejects.toEqual(unavailable);
+  });
+}
+
+export async function expectSound(store: Pick<Store, 'scan'>): Promise<void> {
+  expect((await verifyChain(store.scan())).problems).toEqual([]);
+}
+
+function aClaim(part: { id?: string; expires_at?: number } = {}): { id: string; expires_at: number } {
+  return { id: newId(), expires_at: Date.UTC(2030, 0, 1), ...part };
+}
+
+function ids(events: readonly (AuditEvent | StoredEvent)[]): string[] {
+  return events.map((event) => event.id);
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  const starts = items.flatMap((_, index) => (index % size === 0 ? [index] : []));
+  return starts.map((start) => items.slice(start, start + size));
+}
