@@ -1,0 +1,144 @@
+/** What a reply means: decoded bytes, then a value by its content type. Upstreams are not trusted to tell the truth. */
+import { isUtf8 } from 'node:buffer';
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from 'node:zlib';
+
+export interface Binary {
+  readonly base64: string;
+}
+
+/** The value of a body, or why it cannot be had. */
+export type Reading = { readonly value: unknown } | { readonly problem: string };
+
+/** Nesting that templates and JSONPath, which recurse, can bear. */
+const MAX_DEPTH = 256;
+
+const JSON_TYPE = /^(?:[^/]+\/)?(?:[^/]+\+)?json$/;
+const BINARY_TYPE =
+  /^(?:(?:audio|video|font)\/|image\/(?!svg\+xml$)|application\/(?:octet-stream|pdf|zip|gzip)$)/;
+
+type Decoder = (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
+
+const gunzipAsync: Decoder = promisify(gunzip);
+const inflateAsync: Decoder = promisify(inflate);
+const inflateRawAsync: Decoder = promisify(inflateRaw);
+
+const DECODERS: Readonly<Record<string, Decoder>> = {
+  gzip: gunzipAsync,
+  'x-gzip': gunzipAsync,
+  // "deflate" is zlib's format by the standard, and the bare stream by many servers.
+  deflate: (body, options) =>
+    ((body[0] ?? 0) & 0x0f) === 8 ? inflateAsync(body, options) : inflateRawAsync(body, options),
+  br: promisify(brotliDecompress),
+  zstd: promisify(zstdDecompress),
+};
+
+/**
+ * Undoes a content coding that was sent although `identity` was asked for, up to `limit` decoded bytes.
+ * Chains of codings are refused: nobody sends one honestly to a client that asked for none.
+ */
+export async function decodeBody(
+  body: Buffer,
+  encoding: string | undefined,
+  limit: number,
+): Promise<Buffer | 'too large' | 'unreadable'> {
+  const coding = (encoding ?? '').trim().toLowerCase();
+  if (coding === '' || coding === 'identity' || body.length === 0) return body;
+  const decoder = Object.hasOwn(DECODERS, coding) ? DECODERS[coding] : undefined;
+  if (decoder === undefined) return 'unreadable';
+  try {
+    return await decoder(body, { maxOutputLength: limit });
+  } catch (error) {
+    const over = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
+    return over ? 'too large' : 'unreadable';
+  }
+}
+
+/** The media type without its parameters, in lower case; null when there is none. */
+export function mediaType(contentType: string | undefined): string | null {
+  const type = contentType?.split(';', 1)[0]?.trim().toLowerCase();
+  return type === undefined || type === '' ? null : type;
+}
+
+/** JSON when the body is JSON, else text, or {@link Binary}; null for an empty body. */
+export function readBody(body: Buffer, contentType: string | undefined): Reading {
+  if (body.length === 0) return { value: null };
+  const type = mediaType(contentType);
+  if (type !== null && BINARY_TYPE.test(type)) return { value: binary(body) };
+  const text = decodeText(body, contentType);
+  if (type !== null && JSON_TYPE.test(type)) {
+    return text === null ? { problem: 'is not text' } : readJson(text);
+  }
+  if (text === null) return { value: binary(body) };
+  if (type === null && /^\s*[[{]/.test(text)) {
+    const read = readJson(text);
+    return 'value' in read ? read : { value: text };
+  }
+  return { value: text };
+}
+
+function readJson(text: string): Reading {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { problem: 'is not JSON' };
+  }
+  return nestedDeeper(value, MAX_DEPTH) ? { problem: `nests deeper than ${MAX_DEPTH} levels` } : { value };
+}
+
+/** Level by level, so that the time is linear and the stack flat. */
+function nestedDeeper(value: unknown, limit: number): boolean {
+  let level = isContainer(value) ? [value] : [];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth === limit) return true;
+    const next: object[] = [];
+    for (const container of level) {
+      for (const child of Array.isArray(container) ? container : Object.values(container)) {
+        if (isContainer(child)) next.push(child);
+      }
+    }
+    level = next;
+  }
+  return false;
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function binary(body: Buffer): Binary {
+  return { base64: body.toString('base64') };
+}
+
+/** Text in its declared charset, else UTF-8, without byte order mark; null when it is no text. */
+function decodeText(body: Buffer, contentType: string | undefined): string | null {
+  const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(contentType ?? '')?.[1]?.toLowerCase() ?? 'utf-8';
+  if (charset === 'utf-8' || charset === 'utf8') {
+    if (!isUtf8(body)) return null;
+    const text = body.toString('utf8');
+    return plain(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
+  }
+  try {
+    return plain(new TextDecoder(charset, { fatal: true }).decode(body));
+  } catch {
+    return null;
+  }
+}
+
+/** A NUL says that the bytes were no text after all. */
+function plain(text: string): string | null {
+  return text.includes('\0') ? null : text;
+}
+
+/** The beginning of a text or JSON value on one line, 512 characters at most; null for binary or nothing. */
+export function excerpt(value: unknown, contentType: string | null): string | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value !== 'string' && (contentType === null || !JSON_TYPE.test(contentType))) return null;
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text
+    .slice(0, 2048)
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+    .slice(0, 512)
+    .toWellFormed();
+}

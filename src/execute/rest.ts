@@ -1,0 +1,190 @@
+/** Requests to the REST APIs behind the gateway. */
+import { type RequestSecrets, reveal } from '../credentials/secret.ts';
+import { GatewayError } from '../errors.ts';
+import type { Api } from '../snapshot/snapshot.ts';
+import type { Egress } from './egress.ts';
+import { exchange, type Place, type RawReply, tooLarge, upstreamError } from './exchange.ts';
+import { decodeBody, excerpt, mediaType, readBody } from './reply.ts';
+
+export interface UpstreamRequest {
+  readonly method: string;
+  /** The operation's path template, for messages: it holds no values. */
+  readonly path: string;
+  /** Path and query below the API's base URL, encoded; begins with a slash. */
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array | null;
+  /** What the credential adds; opened here and nowhere else. */
+  readonly secrets?: RequestSecrets | null;
+}
+
+export interface SendOptions {
+  /** The caller is gone, or the call's deadline has passed. */
+  readonly signal: AbortSignal;
+  /** For the whole exchange; default: the API's. */
+  readonly timeout_ms?: number;
+}
+
+export interface Reply {
+  readonly status: number;
+  /** Names are lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Media type without parameters, in lower case. */
+  readonly content_type: string | null;
+  /** JSON when the body is JSON, else text, or `{base64}` for binary; null for an empty body. */
+  readonly value: unknown;
+  /** Decoded bytes of the body. */
+  readonly bytes: number;
+}
+
+/** Set by the gateway or by the connection; nobody else's value is sent. */
+const RESERVED = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+  'accept-encoding',
+  'user-agent',
+]);
+
+/** RFC 9110 section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** RFC 9110 section 5.5, without line ends and other control characters. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/**
+ * Sends one request to `api` and reads the whole reply, whatever its status; redirects are not followed.
+ * Rejects with INVALID_ARGUMENTS (a header that HTTP cannot carry), EGRESS_BLOCKED, UPSTREAM_FAILED,
+ * UPSTREAM_TIMEOUT, RESPONSE_TOO_LARGE, or the signal's reason.
+ */
+export async function sendRequest(
+  deps: { readonly egress: Egress },
+  api: Api,
+  request: UpstreamRequest,
+  options: SendOptions,
+): Promise<Reply> {
+  const place: Place = { method: request.method, host: api.base_url.host, path: request.path };
+  const raw = await exchange(
+    deps.egress.dispatcherFor(api),
+    {
+      origin: api.base_url.origin,
+      path: pathOf(api, request),
+      method: request.method,
+      headers: headersOf(api, request, deps.egress.user_agent),
+      body: request.body,
+    },
+    place,
+    {
+      signal: options.signal,
+      timeout_ms: options.timeout_ms ?? api.timeout_ms,
+      max_bytes: api.max_response_bytes,
+    },
+  );
+  return readReply(raw, place, api.max_response_bytes);
+}
+
+async function readReply(raw: RawReply, place: Place, limit: number): Promise<Reply> {
+  const { status, headers } = raw;
+  const body = await decodeBody(raw.body, headers['content-encoding'], limit);
+  if (body === 'too large') throw tooLarge(place, limit, status);
+  if (body === 'unreadable') {
+    throw upstreamError('UPSTREAM_FAILED', place, 'answered in a content coding that cannot be read', {
+      details: { status },
+    });
+  }
+  const content_type = mediaType(headers['content-type']);
+  const read = readBody(body, headers['content-type']);
+  if ('value' in read) return { status, headers, content_type, value: read.value, bytes: body.length };
+  // Of an error reply the status is what matters; proxies label their pages as they like.
+  const text = body.toString('utf8');
+  if (status >= 400) return { status, headers, content_type, value: text, bytes: body.length };
+  const said = excerpt(text, content_type);
+  throw upstreamError(
+    'UPSTREAM_FAILED',
+    place,
+    `answered ${status} with ${content_type} that ${read.problem}`,
+    {
+      details: { status, excerpt: said },
+    },
+  );
+}
+
+/** Path and query on the wire. What is checked here is what is sent: the URL's normal form. */
+function pathOf(api: Api, request: UpstreamRequest): string {
+  const { origin, pathname } = api.base_url;
+  const base = pathname.endsWith('/') ? pathname.slice(0, -1) : pathname;
+  const url = new URL(origin + base + request.target);
+  const inside = request.target.startsWith('/') && url.origin === origin && url.hash === '';
+  if (!inside || !url.pathname.startsWith(`${base}/`)) {
+    throw new GatewayError('INVALID_ARGUMENTS', `the request leaves the base URL of API ${api.name}`);
+  }
+  const query = request.secrets == null ? url.search : secretQuery(url.search, request.secrets);
+  return url.pathname + query;
+}
+
+/** The query with the credential's parameters in place of any others of their names. */
+function secretQuery(search: string, secrets: RequestSecrets): string {
+  const added = Object.entries(secrets.query);
+  if (added.length === 0) return search;
+  const kept = search
+    .slice(1)
+    .split('&')
+    .filter((pair) => pair !== '' && !added.some(([name]) => names(pair, name)));
+  const pairs = added.map(
+    ([name, secret]) => `${encodeURIComponent(name)}=${encodeURIComponent(reveal(secret))}`,
+  );
+  return `?${[...kept, ...pairs].join('&')}`;
+}
+
+/** Whether a pair of a query has this name, however it is encoded. */
+function names(pair: string, name: string): boolean {
+  return new URLSearchParams(pair).has(name);
+}
+
+/** The API's headers, over them the request's own, over them those that only the gateway sets. */
+function headersOf(api: Api, request: UpstreamRequest, userAgent: string): Record<string, string> {
+  const headers: Record<string, string> = Object.create(null);
+  headers.accept = 'application/json, */*;q=0.5';
+  addHeaders(headers, api.headers);
+  addHeaders(headers, request.headers);
+  headers['accept-encoding'] = 'identity';
+  headers['user-agent'] = userAgent;
+  if (request.secrets != null) {
+    for (const [name, secret] of Object.entries(request.secrets.headers)) {
+      if (RESERVED.has(name)) {
+        throw new GatewayError('CREDENTIAL_UNAVAILABLE', `a credential cannot be sent as header ${name}`);
+      }
+      headers[name] = reveal(secret);
+    }
+  }
+  return headers;
+}
+
+function addHeaders(headers: Record<string, string>, more: Readonly<Record<string, string>>): void {
+  for (const given of Object.keys(more)) {
+    const name = given.toLowerCase();
+    if (RESERVED.has(name)) continue;
+    const value = more[given] ?? '';
+    if (!TOKEN.test(name)) {
+      throw new GatewayError(
+        'INVALID_ARGUMENTS',
+        `${JSON.stringify(given)} is not a name that an HTTP header can have`,
+      );
+    }
+    if (!FIELD_VALUE.test(value)) {
+      throw new GatewayError(
+        'INVALID_ARGUMENTS',
+        `the value of header ${name} holds a character that HTTP does not allow there`,
+        { details: { header: name } },
+      );
+    }
+    headers[name] = value;
+  }
+}
