@@ -1,0 +1,164 @@
+/**
+ * May this call be made: protocol section 3, steps 8 to 10, and whether its arguments fit the tool. Reads, never
+ * writes, so that it can be evaluated ahead of the replay claim and both be one commit.
+ */
+import { GatewayError } from '../errors.ts';
+import { type Denial, evaluate } from '../policy/evaluate.ts';
+import { compileToolPattern } from '../policy/match.ts';
+import { selectContext, UNIFORM_DENIAL } from '../policy/select.ts';
+import {
+  type Capability,
+  type JsonObject,
+  type Matcher,
+  type SecurityContext,
+  type Snapshot,
+  type Tenant,
+  type Tool,
+  visible,
+  type WorkflowTool,
+} from '../snapshot/snapshot.ts';
+import type { Caller } from './authenticate.ts';
+import { type Limiter, limitKey } from './limit.ts';
+
+/** The rights of a caller. */
+export interface Rights {
+  readonly context: SecurityContext;
+  readonly tenant: Tenant | null;
+  /** The token's scopes, which only narrow; null: it has none. */
+  readonly tool_patterns: readonly Matcher[] | null;
+}
+
+/** A call that may be made. */
+export interface Permit extends Rights {
+  readonly tool: WorkflowTool;
+  readonly arguments: JsonObject;
+  readonly capability: Capability;
+}
+
+export interface Requested {
+  readonly tool: string;
+  readonly arguments: JsonObject;
+  /** JSON pointer of a number that cannot be kept exactly; null: there is none. */
+  readonly inexact: string | null;
+}
+
+/** The context that the token names. Throws POLICY_TOOL_NOT_ALLOWED when it grants nothing. */
+export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Rights {
+  const selected = selectContext(snapshot, {
+    iss: issuer.issuer,
+    tenant_id: identity.tenant_id,
+    security_context: identity.security_context,
+  });
+  if ('error' in selected) {
+    throw new GatewayError(selected.error, UNIFORM_DENIAL, { cause: new Error(selected.reason) });
+  }
+  return { ...selected, tool_patterns: identity.tool_patterns?.map(scopePattern) ?? null };
+}
+
+/** Throws the first error of steps 8 to 10, or of the tool and its arguments; else the permit. */
+export function decide(snapshot: Snapshot, caller: Caller, requested: Requested, limiter: Limiter): Permit {
+  const rights = rightsOf(snapshot, caller);
+  const tool = visible(snapshot.tools, caller.identity.tenant_id, requested.tool);
+  const decision = evaluate(
+    rights.context,
+    {
+      tool: requested.tool,
+      arguments: requested.arguments,
+      ...policyNames(tool, requested),
+      tool_patterns: rights.tool_patterns,
+    },
+    {
+      exhausted: (capability) =>
+        capability.rate_limit !== null &&
+        !limiter.peek(capabilityKey(caller, rights, capability, requested.tool), capability.rate_limit).allowed,
+    },
+  );
+  if (!decision.allow) throw denied(decision, caller, rights, requested.tool, limiter);
+  const runnable = runnableTool(tool, requested.tool);
+  checkArguments(runnable, requested);
+  return { ...rights, tool: runnable, arguments: requested.arguments, capability: decision.capability };
+}
+
+/**
+ * Counts the call against its limits and takes its place among the tenant's concurrent calls: step 10, once the
+ * call is known to be no replay. Returns what gives the place back. Throws POLICY_RATE_LIMIT_EXCEEDED.
+ */
+export function occupy(caller: Caller, permit: Permit, limiter: Limiter): () => void {
+  const { capability, tenant } = permit;
+  const tenantKey = limitKey('tenant', tenant?.name ?? null);
+  const release = tenant?.max_concurrency ? limiter.acquire(tenantKey, tenant.max_concurrency) : () => {};
+  if (release === null) throw tooMany('the tenant has as many calls at one time as it may', 1);
+  const limits = [
+    { what: 'the rate limit of this capability', limit: capability.rate_limit, key: capabilityKey(caller, permit, capability, permit.tool.name) },
+    { what: 'the rate limit of the tenant', limit: tenant?.rate_limit ?? null, key: tenantKey },
+  ];
+  for (const { what, limit, key } of limits) {
+    const verdict = limit === null ? null : limiter.take(key, limit);
+    if (verdict?.allowed === false) {
+      release();
+      throw tooMany(`${what} is used up`, verdict.retry_after_seconds);
+    }
+  }
+  return release;
+}
+
+function denied(denial: Denial, caller: Caller, rights: Rights, tool: string, limiter: Limiter): GatewayError {
+  const { capability, rule, error, reason } = denial;
+  if (error === 'POLICY_RATE_LIMIT_EXCEEDED' && capability?.rate_limit) {
+    const key = capabilityKey(caller, rights, capability, tool);
+    return tooMany('the rate limit of this capability is used up', limiter.peek(key, capability.rate_limit).retry_after_seconds, rule);
+  }
+  // A tool that is not allowed and one that does not exist look the same (protocol section 4).
+  const message = error === 'POLICY_TOOL_NOT_ALLOWED' ? UNIFORM_DENIAL : reason;
+  return new GatewayError(error, message, {
+    ...(error !== 'POLICY_TOOL_NOT_ALLOWED' && { details: { rule } }),
+    cause: new Error(reason),
+  });
+}
+
+function tooMany(message: string, retry_after_seconds: number, rule?: string): GatewayError {
+  return new GatewayError('POLICY_RATE_LIMIT_EXCEEDED', message, {
+    retry_after_seconds,
+    details: { retry_after_seconds, ...(rule !== undefined && { rule }) },
+  });
+}
+
+function runnableTool(tool: Tool | undefined, name: string): WorkflowTool {
+  if (tool === undefined) throw new GatewayError('TOOL_NOT_FOUND', `there is no tool ${name}`);
+  if (tool.kind === 'unavailable') {
+    throw new GatewayError('TOOL_UNAVAILABLE', `${name}: ${tool.reason}`);
+  }
+  if (tool.kind === 'cli') {
+    throw new GatewayError('TOOL_UNAVAILABLE', `${name}: this version of the gateway runs no containers`);
+  }
+  return tool;
+}
+
+function checkArguments(tool: WorkflowTool, { arguments: args, inexact }: Requested): void {
+  const problems = inexact === null ? tool.validate(args) : [`${inexact}: this number loses digits; send it as a string`];
+  if (problems.length > 0) {
+    throw new GatewayError('INVALID_ARGUMENTS', `${tool.name}: ${problems[0]}`, { details: { problems } });
+  }
+}
+
+/** What policy matches as command and subcommand: a CLI tool's own name and words, else the plain arguments. */
+function policyNames(tool: Tool | undefined, { arguments: args }: Requested): { command: string | null; subcommand: string | null } {
+  const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+  if (tool?.kind === 'cli') return { command: tool.name, subcommand: text(args.subcommand ?? args.command) };
+  return { command: text(args.command), subcommand: text(args.subcommand) };
+}
+
+/** Counted by tenant, context, agent and tool. */
+function capabilityKey(caller: Caller, rights: Rights, capability: Capability, tool: string): string {
+  const { tenant_id, subject, issuer } = caller.identity;
+  return limitKey(tenant_id, rights.context.tenant, rights.context.name, String(capability.index), issuer, subject, tool);
+}
+
+/** A scope that is not a pattern matches nothing. */
+function scopePattern(text: string): Matcher {
+  try {
+    return compileToolPattern(text);
+  } catch {
+    return () => false;
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The pipeline. `invoke` is protocol section 3 as a list, one line a step; the first failure ends the call and
+ * writes one rejection event. Steps 8 to 10 are evaluated ahead of 7, because claim and intent are one commit,
+ * but their answer is heard only when the claim was good.
+ */
+import { digestArguments, redactArguments } from '../audit/redact.ts';
+import { createRecorder, type Recorder } from '../audit/record.ts';
+import { checkFreshness } from '../envelope/freshness.ts';
+import { decodeBody, type Envelope, parseEnvelope } from '../envelope/parse.ts';
+import { GatewayError } from '../errors.ts';
+import { allowedTools } from '../policy/visible-tools.ts';
+import type { SnapshotHolder } from '../snapshot/holder.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { Store } from '../store/store.ts';
+import { authenticate, authenticateBearer, type Caller } from './authenticate.ts';
+import { asGatewayError, type Call, CallError, type CallReply, callFacts, executionId, rejection } from './call.ts';
+import { decide, occupy, type Permit, rightsOf } from './decide.ts';
+import { type ExecuteDeps, execute } from './execute.ts';
+import type { Limiter } from './limit.ts';
+import { replayClaim } from './replay.ts';
+import { describeTool, type ToolDescription } from './tools.ts';
+
+export interface InvokerDeps extends ExecuteDeps {
+  readonly holder: SnapshotHolder;
+  readonly store: Store;
+  readonly limiter: Limiter;
+  readonly newId: () => string;
+  readonly limits: { readonly call_timeout_ms: number; readonly max_in_flight: number };
+}
+
+export interface Invoker {
+  /**
+   * One signed call. `read` gives the body; `signal` aborts when the caller goes away. Rejects with
+   * {@link CallError}, after its rejection is in the audit trail.
+   */
+  invoke(read: () => Promise<Uint8Array>, signal: AbortSignal): Promise<CallReply>;
+  /** What the bearer of this security token may call. */
+  tools(security_token: string): Promise<ToolDescription[]>;
+}
+
+export function createInvoker(deps: InvokerDeps): Invoker {
+  let inFlight = 0;
+
+  async function invoke(read: () => Promise<Uint8Array>, gone: AbortSignal): Promise<CallReply> {
+    const call = begin(deps);
+    inFlight += 1;
+    try {
+      if (inFlight > deps.limits.max_in_flight) throw overloaded(deps.limits.max_in_flight);
+      const envelope = parseEnvelope(decodeBody(await read())); //                        1
+      call.envelope = envelope;
+      checkFreshness(envelope, deps.clock.now()); //                                      2
+      const snapshot = snapshotOf(call);
+      call.caller = await authenticate(snapshot, envelope, deps.clock.now()); //          3 to 6
+      const verdict = attempt(() => permitOf(snapshot, call.caller!, envelope)); //       8 to 10, heard below
+      const intent_id = await admit(call, call.caller, verdict); //                       7, with the intent
+      return await carryOut(call, call.caller, heard(verdict), intent_id, gone); //       11
+    } catch (error) {
+      throw await reject(call, error);
+    } finally {
+      inFlight -= 1;
+    }
+  }
+
+  /** null: the call is a listing, which needs rights but no tool. */
+  function permitOf(snapshot: Snapshot, caller: Caller, { payload, inexact }: Envelope): Permit | null {
+    if (payload.kind === 'call') return decide(snapshot, caller, { ...payload, inexact }, deps.limiter);
+    rightsOf(snapshot, caller);
+    return null;
+  }
+
+  /** Claims the replay id and writes the intent, or the rejection that policy decided, as one durable unit. */
+  async function admit(call: Call, caller: Caller, verdict: Attempt<Permit | null>): Promise<string> {
+    const recorder = recorderOf(call);
+    const bodies = 'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value);
+    const fresh = bodies.map(recorder.event);
+    const replayed = new GatewayError('REPLAY_DETECTED', 'this envelope or its token has been used before; sign a new one');
+    const free = await deps.store.admit(replayClaim(caller, call.envelope!), fresh, [
+      recorder.event(rejection(call, replayed)),
+    ]);
+    call.recorded = !free || 'error' in verdict;
+    if (!free) throw replayed;
+    return fresh[0]!.id;
+  }
+
+  async function carryOut(
+    call: Call,
+    caller: Caller,
+    permit: Permit | null,
+    intent_id: string,
+    gone: AbortSignal,
+  ): Promise<CallReply> {
+    if (permit === null) return replyOf(call, listing(snapshotOf(call), caller), intent_id);
+    const { call_id } = call;
+    const { call_timeout_ms: timeout_ms } = deps.limits;
+    const recorder = recorderOf(call);
+    const release = occupy(caller, permit, deps.limiter);
+    try {
+      const outcome = await execute(deps, permit, { recorder, gone, timeout_ms, call_id });
+      call.recorded = true;
+      const event_id = await recorder.conclude(outcome.event);
+      if ('error' in outcome) throw outcome.error;
+      return replyOf(call, outcome.result_json, event_id);
+    } finally {
+      release();
+    }
+  }
+
+  async function tools(security_token: string): Promise<ToolDescription[]> {
+    const call = begin(deps);
+    try {
+      const snapshot = snapshotOf(call);
+      call.caller = await authenticateBearer(snapshot, security_token, deps.clock.now());
+      return listTools(snapshot, call.caller);
+    } catch (error) {
+      throw await reject(call, error);
+    }
+  }
+
+  /** The one exit of failures: the rejection is durable before anybody hears of it. */
+  async function reject(call: Call, thrown: unknown): Promise<CallError> {
+    const error = asGatewayError(thrown);
+    if (!call.recorded) {
+      try {
+        await recorderOf(call).conclude(rejection(call, error));
+      } catch (unwritten) {
+        return new CallError(asGatewayError(unwritten), call);
+      }
+    }
+    return new CallError(error, call);
+  }
+
+  function recorderOf(call: Call): Recorder {
+    return createRecorder(deps, {
+      execution_id: executionId(call),
+      tenant_id: call.caller?.identity.tenant_id ?? null,
+      revision: call.snapshot?.revision ?? null,
+    });
+  }
+
+  function replyOf(call: Call, result_json: string, event_id: string): CallReply {
+    return {
+      request_id: call.envelope!.request_id,
+      result_json,
+      execution_id: executionId(call),
+      event_id,
+      revision: call.snapshot!.revision,
+      duration_ms: Math.round(deps.clock.monotonic() - call.started),
+    };
+  }
+
+  return { invoke, tools };
+}
+
+function begin({ holder, clock, newId }: InvokerDeps): Call {
+  return { call_id: newId(), snapshot: holder.current(), started: clock.monotonic(), envelope: null, caller: null, recorded: false };
+}
+
+function snapshotOf(call: Call): Snapshot {
+  if (call.snapshot === null) {
+    throw new GatewayError('TOOL_UNAVAILABLE', 'the gateway has no configuration yet; /readyz says why');
+  }
+  return call.snapshot;
+}
+
+function listTools(snapshot: Snapshot, caller: Caller): ToolDescription[] {
+  const { tenant, context, tool_patterns } = rightsOf(snapshot, caller);
+  return allowedTools(snapshot, tenant, context, tool_patterns).flatMap((tool) =>
+    tool.kind === 'workflow' ? [describeTool(tool)] : [],
+  );
+}
+
+/** The intent: who may do what by which rule, with what proves the call later. */
+function intent(call: Call, permit: Permit | null) {
+  const envelope = call.envelope!;
+  const proof = {
+    ...callFacts(call),
+    execution_id: executionId(call),
+    signature: Buffer.from(envelope.signature).toString('base64'),
+    ...digestArguments(envelope.arguments_canonical),
+  };
+  if (permit === null) return [{ event_type: 'ToolCallAuthorized' as const, payload: proof }];
+  const { tool, capability, context } = permit;
+  const rule = `capabilities[${capability.index}]`;
+  const clear = context.audit_arguments ? { arguments: redactArguments(permit.arguments) } : {};
+  return [
+    { event_type: 'ToolCallAuthorized' as const, payload: { ...proof, rule, ...clear } },
+    {
+      event_type: 'WorkflowInvocationStarted' as const,
+      payload: { call_id: call.call_id, name: tool.name, total_steps: tool.steps.length },
+    },
+  ];
+}
+
+/** The result of MCP's tools/list: our description, with the name that MCP gives the schema. */
+function listing(snapshot: Snapshot, caller: Caller): string {
+  const tools = listTools(snapshot, caller);
+  return JSON.stringify({ tools: tools.map((tool) => ({ ...tool, inputSchema: tool.input_schema })) });
+}
+
+function overloaded(limit: number): GatewayError {
+  return new GatewayError('OVERLOADED', `the gateway has ${limit} calls in flight, its limit; try again`, { retry_after_seconds: 1 });
+}
+
+type Attempt<T> = { readonly value: T } | { readonly error: GatewayError };
+
+/** The outcome of a step that is judged now and heard later. */
+function attempt<T>(step: () => T): Attempt<T> {
+  try {
+    return { value: step() };
+  } catch (error) {
+    return { error: asGatewayError(error) };
+  }
+}
+
+function heard<T>(outcome: Attempt<T>): T {
+  if ('error' in outcome) throw outcome.error;
+  return outcome.value;
+}

@@ -1,0 +1,78 @@
+/** A listening HTTP or HTTPS server with time limits, and a close that drains. */
+import { readFileSync } from 'node:fs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface ListenerOptions {
+  /** host:port; an IPv6 host in brackets; port 0 binds a free one. */
+  readonly bind_addr: string;
+  readonly tls: { readonly cert_file: string | null; readonly key_file: string | null; readonly client_ca_file: string | null };
+  readonly header_timeout_ms: number;
+  /** Milliseconds for the whole request to arrive. */
+  readonly request_timeout_ms: number;
+}
+
+export interface Listener {
+  /** Such as http://127.0.0.1:41234. */
+  readonly url: string;
+  /** Stops accepting, waits up to `drain_ms` for requests in flight, then cuts what is left. */
+  close(drain_ms: number): Promise<void>;
+}
+
+/** Starts to listen. Rejects with the system's error, e.g. when the port is taken. */
+export async function listen(handler: RequestListener, options: ListenerOptions): Promise<Listener> {
+  const { host, port } = splitAddress(options.bind_addr);
+  const limits = {
+    headersTimeout: options.header_timeout_ms,
+    requestTimeout: options.request_timeout_ms,
+    keepAliveTimeout: 65_000,
+    connectionsCheckingInterval: Math.min(1_000, options.header_timeout_ms),
+    maxHeaderSize: 32_768,
+  };
+  const { cert_file, key_file, client_ca_file } = options.tls;
+  const secure = cert_file !== null && key_file !== null;
+  const server: Server = secure
+    ? createTlsServer(
+        {
+          ...limits,
+          cert: readFileSync(cert_file),
+          key: readFileSync(key_file),
+          minVersion: 'TLSv1.2',
+          ...(client_ca_file !== null && { ca: readFileSync(client_ca_file), requestCert: true, rejectUnauthorized: true }),
+        },
+        handler,
+      )
+    : createServer(limits, handler);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const bound = server.address() as AddressInfo;
+  const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+  return {
+    url: `${secure ? 'https' : 'http'}://${name}:${bound.port}`,
+    close: (drain_ms) => drain(server, drain_ms),
+  };
+}
+
+async function drain(server: Server, drain_ms: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const ended = new AbortController();
+  // Keep-alive connections that become idle while others drain would hold the server open.
+  const idle = setInterval(() => server.closeIdleConnections(), 50);
+  await Promise.race([closed, sleep(drain_ms, undefined, { signal: ended.signal }).catch(() => undefined)]);
+  ended.abort();
+  clearInterval(idle);
+  server.closeAllConnections();
+  await closed;
+}
+
+function splitAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
+}
