@@ -33,6 +33,11 @@ $(INSTALLED): package.json package-lock.json | $(TOOLCHAIN)
 .PHONY: install
 install: $(INSTALLED) ## Install the dependencies (and Node 24 when the machine's is older)
 
+.PHONY: env
+env: ## Put `seal-gateway` of this clone into a shell: eval "$(make -s env)"
+	@$(MAKE) -s install >&2
+	@echo "export SEAL_CLONE='$(CURDIR)'; seal-gateway() { '$$(command -v node)' '$(CURDIR)/src/main.ts' \"\$$@\"; }"
+
 .PHONY: demo
 demo: install ## A real signed call through the whole pipeline, in a minute
 	node examples/crm/demo.ts
@@ -54,10 +59,10 @@ format: install ## Format the sources and mend what the linter can mend
 	biome check --write .
 
 .PHONY: generate
-generate: install ## Make the generated files anew: manifest types and reference, error reference
+generate: install ## Make the generated files anew: manifest types, and the pages of docs/reference
 	node src/manifest/generate.ts types
 	node src/manifest/generate.ts docs
-	UPDATE=1 $(VITEST) test/errors.test.ts
+	UPDATE=1 $(VITEST) test/house/errors.test.ts test/house/docs.test.ts
 
 .PHONY: build
 build: install ## Compile to dist/ for the package and the image
@@ -68,13 +73,15 @@ bench: install ## Measure signed calls beside a bare floor; prints a table, writ
 	node test/bench/invoke.ts
 
 .PHONY: image
-image: ## Build the container image (needs a Docker or Podman command)
-	$$(command -v docker || command -v podman) build -t seal-gateway:$$(node -p 'require("./package.json").version') .
+image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)
+	engine=$$(command -v docker || command -v podman); \
+	version=$$(node -p 'require("./package.json").version'); \
+	case $$engine in */podman) set -- --format docker ;; esac; \
+	$$engine build "$$@" $(if $(NODE_IMAGE),--build-arg NODE_IMAGE=$(NODE_IMAGE)) -t "seal-gateway:$$version" .
 
 .PHONY: ci
-ci: check ## Everything: checks, tests, demo, the built package, a kill test at full length
+ci: check ## Everything: checks, tests, demo, the built package as it is installed, long tests at full length
 	node examples/crm/demo.ts
-	npm run build
 	SEAL_TEST_FULL=1 $(VITEST) test/e2e
 
 .PHONY: clean

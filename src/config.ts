@@ -61,6 +61,13 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
   SEAL_GATEWAY_DB: 'database.url',
   SEAL_GATEWAY_UI_ENABLED: 'ui.enabled',
 };
+/** Published names of what this version has not: known, so that nobody looks for a slip of the pen. */
+const UNUSED_NAMES = new Set([
+  'SEAL_GATEWAY_OPENBAO_ADDR',
+  'SEAL_GATEWAY_OPENBAO_TOKEN',
+  'SEAL_GATEWAY_OPENBAO_KV_MOUNT',
+  'SEAL_GATEWAY_SEMANTIC_JUDGE_URL',
+]);
 /** Environment names that belong to the program, not to a key. */
 const OTHER_NAMES = new Set(['SEAL_GATEWAY_CONFIG_PATH', 'SEAL_GATEWAY_URL']);
 
@@ -81,7 +88,9 @@ const IGNORED = [
   'ui',
 ];
 
-const schema = JSON.parse(readFileSync(new URL('../schemas/GatewayConfig.schema.json', import.meta.url), 'utf8'));
+const schema = JSON.parse(
+  readFileSync(new URL('../schemas/GatewayConfig.schema.json', import.meta.url), 'utf8'),
+);
 const ajv = new Ajv({ allErrors: true, useDefaults: true, strict: false, coerceTypes: false });
 const validate = ajv.compile(schema);
 const SPEC: SchemaNode = schema.properties.spec;
@@ -93,23 +102,25 @@ const SPEC: SchemaNode = schema.properties.spec;
 export function loadConfig(path?: string, env: NodeJS.ProcessEnv = process.env): LoadedConfig {
   const file = chooseFile(path, env);
   const document = file === null ? { apiVersion: 'seal.gateway/v1', kind: 'GatewayConfig' } : readYaml(file);
-  const spec = isGroup(document.spec) ? document.spec : {};
-  const warnings = applyEnvironment(spec, env);
+  const spec = document.spec ?? {};
   const whole: Group = { ...document, spec };
-  resolveReferences(spec, 'spec', env);
-  const given = structuredClone(spec);
-  if (!validate(whole)) throw new ConfigError((validate.errors ?? []).map((e) => describe(e, file)));
-  const problems: string[] = [];
-  for (const key of REFUSED) {
-    if (differs(given, key))
-      problems.push(`${where(file)}: spec.${key} is not available in this version; remove it`);
+  const warnings: string[] = [];
+  if (isGroup(spec)) {
+    warnings.push(...applyEnvironment(spec, env));
+    throwAny(resolveReferences(spec, 'spec', SPEC, env), file);
   }
-  if (problems.length > 0) throw new ConfigError(problems);
+  const given = structuredClone(spec);
+  if (!validate(whole)) throwAny((validate.errors ?? []).map(describe), file);
+  const refused = REFUSED.filter((key) => differs(given, key));
+  throwAny(
+    refused.map((key) => `spec.${key} is not available in this version; remove it`),
+    file,
+  );
   for (const key of IGNORED) {
     if (differs(given, key)) warnings.push(`${where(file)}: spec.${key} has no effect in this version`);
   }
   const config = spec as unknown as Config;
-  check(config, file);
+  throwAny(check(config), file);
   return { config: deepFreeze(pick(config)), file, warnings };
 }
 
@@ -144,7 +155,12 @@ function readYaml(file: string): Group {
   const document = parseDocument(text, { version: '1.2', merge: false, stringKeys: true });
   const problems = [...document.errors, ...document.warnings].map((e) => `${file}: ${e.message}`);
   if (problems.length > 0) throw new ConfigError(problems);
-  const value: unknown = document.toJS({ maxAliasCount: 0 });
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 0 });
+  } catch {
+    throw new ConfigError([`${file}: aliases are not accepted; write the value out`]);
+  }
   if (!isGroup(value)) throw new ConfigError([`${file}: expected a mapping with apiVersion, kind and spec`]);
   return value;
 }
@@ -152,95 +168,120 @@ function readYaml(file: string): Group {
 /** Puts SEAL_GATEWAY_* values over those of the file; says which names it does not know. */
 function applyEnvironment(spec: Group, env: NodeJS.ProcessEnv): string[] {
   const keys = environmentKeys();
-  const warnings: string[] = [];
-  for (const [name, text] of Object.entries(env)) {
-    if (!name.startsWith('SEAL_GATEWAY_') || text === undefined || OTHER_NAMES.has(name)) continue;
-    const key = keys.get(name);
-    if (key === undefined) warnings.push(`environment variable ${name} names no setting; it is ignored`);
-    else setKey(spec, key.path, fromText(text, key.node));
+  for (const [name, { path, node }] of keys) {
+    const text = env[name];
+    if (text !== undefined) setKey(spec, path, fromText(text, node));
   }
-  return warnings;
+  // Kubernetes sets SEAL_GATEWAY_SERVICE_HOST and its like beside a service of this name: no reason to stop.
+  return Object.keys(env)
+    .filter((name) => name.startsWith('SEAL_GATEWAY_') && !keys.has(name) && !OTHER_NAMES.has(name))
+    .map((name) =>
+      UNUSED_NAMES.has(name)
+        ? `environment variable ${name} has no effect in this version`
+        : `environment variable ${name} names no setting; it is ignored`,
+    );
 }
 
+/** Short names first, so that the whole name of a key wins over its short one. */
 function environmentKeys(): Map<string, { path: string; node: SchemaNode }> {
-  const keys = new Map<string, { path: string; node: SchemaNode }>();
+  const long = new Map<string, { path: string; node: SchemaNode }>();
   for (const [group, { properties }] of Object.entries(SPEC.properties ?? {})) {
     for (const [name, node] of Object.entries(properties ?? {})) {
       const path = `${group}.${name}`;
-      keys.set(`SEAL_GATEWAY_${path.replaceAll('.', '_').toUpperCase()}`, { path, node });
+      long.set(`SEAL_GATEWAY_${path.replaceAll('.', '_').toUpperCase()}`, { path, node });
     }
   }
-  for (const [name, path] of Object.entries(SHORT_NAMES)) {
-    const [group = '', key = ''] = path.split('.');
-    const node = SPEC.properties?.[group]?.properties?.[key];
-    if (node !== undefined) keys.set(name, { path, node });
-  }
-  return keys;
+  const byPath = new Map([...long.values()].map((key) => [key.path, key]));
+  const short = Object.entries(SHORT_NAMES).map(([name, path]) => [name, byPath.get(path)!] as const);
+  return new Map([...short, ...long]);
 }
 
 function fromText(text: string, node: SchemaNode): Value {
   const types = [node.type ?? 'string'].flat();
   if (types.includes('array')) return text === '' ? [] : text.split(',').map((part) => part.trim());
   if (types.includes('boolean') && /^(true|false)$/.test(text)) return text === 'true';
-  if ((types.includes('integer') || types.includes('number')) && /^[0-9.]+$/.test(text)) return Number(text);
+  if ((types.includes('integer') || types.includes('number')) && /^\d+(\.\d+)?$/.test(text))
+    return Number(text);
   return text;
 }
 
-/** env:NAME and file:PATH are read here, so that a secret need not stand in the file. */
-function resolveReferences(group: Group, at: string, env: NodeJS.ProcessEnv): void {
-  for (const [key, value] of Object.entries(group)) {
-    if (isGroup(value)) resolveReferences(value, `${at}.${key}`, env);
-    else if (typeof value === 'string' && value.startsWith('env:')) {
-      const found = env[value.slice(4)];
-      if (found === undefined)
-        throw new ConfigError([`${at}.${key}: environment variable ${value.slice(4)} is not set`]);
-      group[key] = found;
-    } else if (typeof value === 'string' && value.startsWith('file:') && !value.startsWith('file://')) {
-      try {
-        group[key] = readFileSync(value.slice(5), 'utf8').trimEnd();
-      } catch (error) {
-        throw new ConfigError([
-          `${at}.${key}: ${value.slice(5)} cannot be read: ${(error as Error).message}`,
-        ]);
-      }
+/**
+ * Reads env:NAME and file:PATH, so that a secret need not stand in the file, and gives each value the type of its
+ * key. Says what cannot be read.
+ */
+function resolveReferences(
+  group: Group,
+  at: string,
+  node: SchemaNode | undefined,
+  env: NodeJS.ProcessEnv,
+): string[] {
+  return Object.entries(group).flatMap(([key, value]) => {
+    const inner = node?.properties?.[key];
+    if (isGroup(value)) return resolveReferences(value, `${at}.${key}`, inner, env);
+    if (typeof value !== 'string') return [];
+    try {
+      const text = referenced(value, env);
+      if (text !== null) group[key] = inner === undefined ? text : fromText(text, inner);
+      return [];
+    } catch (error) {
+      return [`${at}.${key}: ${(error as Error).message}`];
     }
+  });
+}
+
+/** What a reference stands for; null: the value is none. Throws when it stands for nothing. */
+function referenced(value: string, env: NodeJS.ProcessEnv): string | null {
+  if (value.startsWith('env:')) {
+    const name = value.slice('env:'.length);
+    const text = env[name];
+    if (text === undefined) throw new Error(`environment variable ${name} is not set`);
+    return text;
+  }
+  if (!value.startsWith('file:') || value.startsWith('file://')) return null;
+  const file = value.slice('file:'.length);
+  try {
+    return readFileSync(file, 'utf8').trimEnd();
+  } catch (error) {
+    throw new Error(`${file} cannot be read: ${(error as Error).message}`);
   }
 }
 
-function describe(
-  error: { instancePath: string; message?: string; params: Record<string, unknown>; keyword: string },
-  file: string | null,
-): string {
+function describe(error: {
+  instancePath: string;
+  message?: string;
+  params: Record<string, unknown>;
+  keyword: string;
+}): string {
   const at = error.instancePath.slice(1).replaceAll('/', '.') || 'the document';
   if (error.keyword === 'additionalProperties') {
-    return `${where(file)}: ${at}: unknown key ${String(error.params.additionalProperty)}; see docs/reference/configuration.md`;
+    return `${at}: unknown key ${String(error.params.additionalProperty)}; see docs/reference/configuration.md`;
   }
   const allowed = Array.isArray(error.params.allowedValues)
     ? `: ${error.params.allowedValues.join(', ')}`
     : '';
-  return `${where(file)}: ${at} ${error.message ?? 'is not valid'}${allowed}`;
+  return `${at} ${error.message ?? 'is not valid'}${allowed}`;
 }
 
-function check(config: Config, file: string | null): void {
+/** What no schema can say. */
+function check({ database, tls, network }: Config): string[] {
   const problems: string[] = [];
-  const { url } = config.database;
-  if (!url.startsWith('sqlite://') || url.length === 'sqlite://'.length) {
-    const what = /^postgres(ql)?:/.test(url)
+  const [scheme = '', path] = database.url.split('://');
+  if (scheme !== 'sqlite' || !path) {
+    // The rest of the URL may hold a password.
+    const what = /^postgres(ql)?$/.test(scheme)
       ? 'Postgres is not available in this version'
-      : `"${url}" is not known`;
-    problems.push(
-      `${where(file)}: spec.database.url: ${what}; use sqlite:// and a path, such as sqlite://data/gateway.db`,
-    );
+      : 'this is no database that the gateway knows';
+    problems.push(`spec.database.url: ${what}; use sqlite:// and a path, such as sqlite://data/gateway.db`);
   }
-  if ((config.tls.cert_file === null) !== (config.tls.key_file === null)) {
-    problems.push(`${where(file)}: spec.tls: cert_file and key_file go together`);
+  if ((tls.cert_file === null) !== (tls.key_file === null)) {
+    problems.push('spec.tls: cert_file and key_file go together');
   }
-  if (config.tls.client_ca_file !== null && config.tls.cert_file === null) {
-    problems.push(`${where(file)}: spec.tls.client_ca_file needs cert_file and key_file`);
+  if (tls.client_ca_file !== null && tls.cert_file === null) {
+    problems.push('spec.tls.client_ca_file needs cert_file and key_file');
   }
-  const port = Number(config.network.bind_addr.slice(config.network.bind_addr.lastIndexOf(':') + 1));
-  if (port > 65535) problems.push(`${where(file)}: spec.network.bind_addr: port ${port} is over 65535`);
-  if (problems.length > 0) throw new ConfigError(problems);
+  const port = Number(network.bind_addr.slice(network.bind_addr.lastIndexOf(':') + 1));
+  if (port > 65535) problems.push(`spec.network.bind_addr: port ${port} is over 65535`);
+  return problems;
 }
 
 /** The settings that the gateway acts on. */
@@ -257,7 +298,7 @@ function pick(spec: Config): Config {
   };
 }
 
-function differs(spec: Group, path: string): boolean {
+function differs(spec: Value, path: string): boolean {
   let value: Value | undefined = spec;
   let node: SchemaNode | undefined = SPEC;
   for (const key of path.split('.')) {
@@ -274,11 +315,16 @@ function differsFrom(value: Value, node: SchemaNode | undefined): boolean {
   return JSON.stringify(value) !== JSON.stringify(node?.default);
 }
 
+/** A group that the file has as something else stays, for the schema to refuse. */
 function setKey(spec: Group, path: string, value: Value): void {
   const [group = '', key = ''] = path.split('.');
   const inner = spec[group];
   if (isGroup(inner)) inner[key] = value;
-  else spec[group] = { [key]: value };
+  else if (inner === undefined) spec[group] = { [key]: value };
+}
+
+function throwAny(problems: readonly string[], file: string | null): void {
+  if (problems.length > 0) throw new ConfigError(problems.map((problem) => `${where(file)}: ${problem}`));
 }
 
 function where(file: string | null): string {

@@ -4,6 +4,7 @@ import { run } from './cli/program.ts';
 import type { Gateway } from './cli/serve.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
+import { requestCredentials } from './credentials/inject.ts';
 import { createEgress } from './execute/egress.ts';
 import { newId } from './ids.ts';
 import { createInvoker } from './invoke/invoke.ts';
@@ -31,14 +32,31 @@ export async function startGateway(config: Config, log: Log): Promise<Gateway> {
     closers.push(() => store.close());
 
     const holder = createHolder();
-    const reconciler = await startReconciler({ ...config.reconcile, dir: config.manifests.dir, holder, store, clock, log, newId });
+    const reconciler = await startReconciler({
+      ...config.reconcile,
+      dir: config.manifests.dir,
+      holder,
+      store,
+      clock,
+      log,
+      newId,
+    });
     closers.push(() => reconciler.close());
 
     const egress = createEgress();
     closers.push(() => egress.close());
 
     const limiter = createLimiter(clock);
-    const invoker = createInvoker({ holder, store, limiter, egress, credentials: {}, clock, newId, limits: config.limits });
+    const invoker = createInvoker({
+      holder,
+      store,
+      limiter,
+      egress,
+      credentials: requestCredentials({}),
+      clock,
+      newId,
+      limits: config.limits,
+    });
 
     let draining = false;
     const notReady = () => (draining ? 'shutting down' : reconciler.notReady());
@@ -50,6 +68,7 @@ export async function startGateway(config: Config, log: Log): Promise<Gateway> {
       tls: config.tls,
       header_timeout_ms,
       request_timeout_ms: call_timeout_ms,
+      log,
     });
     closers.push(() => {
       draining = true;
@@ -57,7 +76,9 @@ export async function startGateway(config: Config, log: Log): Promise<Gateway> {
     });
 
     const purge = setInterval(() => {
-      store.purgeReplay(clock.now()).catch((error: unknown) => log.warn({ err: error }, 'expired replay ids could not be purged'));
+      store
+        .purgeReplay(clock.now())
+        .catch((error: unknown) => log.warn({ err: error }, 'expired replay ids could not be purged'));
     }, PURGE_MS);
     closers.push(() => clearInterval(purge));
 

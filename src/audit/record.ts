@@ -27,10 +27,11 @@ export interface Recorder {
    */
   record(body: EventBody): void;
   /**
-   * Writes what is held back and the outcome in one append, and awaits all of the call's events. Rejects with
-   * AUDIT_UNAVAILABLE when any of them could not be written. Every call ends with it.
+   * Writes what is held back and the outcome in one append, and awaits all of the call's events. Resolves to the
+   * id of the outcome's event. Rejects with AUDIT_UNAVAILABLE when any of them could not be written. Every call
+   * ends with it.
    */
-  conclude(...outcome: EventBody[]): Promise<void>;
+  conclude(outcome: EventBody): Promise<string>;
 }
 
 export function createRecorder(deps: RecorderDeps, call: RecordedCall): Recorder {
@@ -48,7 +49,6 @@ export function createRecorder(deps: RecorderDeps, call: RecordedCall): Recorder
   });
 
   const write = (events: readonly AuditEvent[]): void => {
-    if (events.length === 0) return;
     const append = (async () => deps.store.append(events))();
     // `conclude` looks at the failure; until then it must not count as unhandled.
     append.catch(() => {});
@@ -61,13 +61,14 @@ export function createRecorder(deps: RecorderDeps, call: RecordedCall): Recorder
       if (held !== null) write([held]);
       held = event(body);
     },
-    async conclude(...outcome) {
-      const last = outcome.map(event);
-      write(held === null ? last : [held, ...last]);
+    async conclude(outcome) {
+      const last = event(outcome);
+      write(held === null ? [last] : [held, last]);
       held = null;
       for (const result of await Promise.allSettled(written)) {
         if (result.status === 'rejected') throw unavailable(result.reason);
       }
+      return last.id;
     },
   };
 }

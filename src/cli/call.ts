@@ -21,7 +21,11 @@ interface CallOptions extends TokenOptions, OutputOptions {
 /** The gateway to talk to and the token to show it, for `call` and `tools`. */
 export function gatewayOptions(command: Command): Command {
   return tokenOptions(command)
-    .option('--gateway <url>', 'data plane (or SEAL_GATEWAY_URL)', environment('SEAL_GATEWAY_URL') ?? DEFAULT_URL)
+    .option(
+      '--gateway <url>',
+      'data plane (or SEAL_GATEWAY_URL)',
+      environment('SEAL_GATEWAY_URL') ?? DEFAULT_URL,
+    )
     .option('--key <file>', 'private key that signs the envelope', AGENT_KEY)
     .option('--token <jwt>', 'security token; without it one is minted with the development issuer key');
 }
@@ -41,7 +45,10 @@ export function addCall(program: Command, { console }: CliDeps): void {
       .command('call')
       .argument('<tool>', 'name of the tool')
       .description('Sign and send one tool call, and print its result')
-      .option('--arg <key=value...>', 'an argument; a value that is JSON is taken as JSON, else as text; k:=text forces text')
+      .option(
+        '--arg <key=value...>',
+        'an argument; a value that is JSON is taken as JSON, else as text; k:=text forces text',
+      )
       .option('--args-json <json>', 'all arguments as one JSON object, or @FILE'),
   ).action(async (tool: string, options: CallOptions) => {
     const args = argumentsOf(options);
@@ -56,22 +63,33 @@ export function addCall(program: Command, { console }: CliDeps): void {
 }
 
 /** A refused or failed call as a message for a person, or the whole error for a program. */
-export function explain(error: unknown, options: OutputOptions & { gateway: string }, console: CliDeps['console']): Error {
+export function explain(
+  error: unknown,
+  options: OutputOptions & { gateway: string },
+  console: CliDeps['console'],
+): Error {
   if (!(error instanceof SealError)) return error as Error;
   if (options.output === 'json' && error.code !== null) {
-    const { code, seal_name: name, message, status, details, request_id } = error;
-    console.out(`${JSON.stringify({ status: 'error', error: { code, name, message, http_status: status, request_id, details } }, null, 2)}\n`);
+    const { code, name, message, status, details, request_id } = error;
+    console.out(
+      `${JSON.stringify({ status: 'error', error: { code, name, message, http_status: status, request_id, details } }, null, 2)}\n`,
+    );
     return new CliError('');
   }
-  if (error.code === null) return new CliError(`${options.gateway}: ${error.message}. Is the gateway running? See --gateway.`);
-  const problems = Array.isArray(error.details.problems) ? error.details.problems.map((p) => `\n  ${String(p)}`).join('') : '';
-  return new CliError(`${error.code} ${error.seal_name}: ${error.message}${problems}`);
+  if (error.code === null)
+    return new CliError(`${options.gateway}: ${error.message}. Is the gateway running? See --gateway.`);
+  const problems = Array.isArray(error.details.problems)
+    ? error.details.problems.map((p) => `\n  ${String(p)}`).join('')
+    : '';
+  return new CliError(`${error.code} ${error.name}: ${error.message}${problems}`);
 }
 
 function argumentsOf(options: CallOptions): Record<string, unknown> {
   const args: Record<string, unknown> = {};
   if (options.argsJson !== undefined) {
-    const text = options.argsJson.startsWith('@') ? readFileSync(options.argsJson.slice(1), 'utf8') : options.argsJson;
+    const text = options.argsJson.startsWith('@')
+      ? readFileSync(options.argsJson.slice(1), 'utf8')
+      : options.argsJson;
     const value = parseJson(text);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new CliError('--args-json: expected a JSON object, such as {"email": "a@b.example"}');

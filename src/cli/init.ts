@@ -15,9 +15,13 @@ export function addInit(program: Command, { console }: CliDeps): void {
       const issuer = await newKey('dev-issuer');
       const agent = await newKey('dev-agent');
       const files = scaffold(JSON.stringify(publicHalf(issuer)), JSON.stringify(publicHalf(agent)));
-      const taken = [...Object.keys(files), ISSUER_KEY, AGENT_KEY].filter((file) => existsSync(join(dir, file)));
+      const taken = [...Object.keys(files), ISSUER_KEY, AGENT_KEY].filter((file) =>
+        existsSync(join(dir, file)),
+      );
       if (taken.length > 0) {
-        throw new CliError(`${dir} has ${taken.join(', ')} already; nothing was written. Choose an empty directory.`);
+        throw new CliError(
+          `${dir} has ${taken.join(', ')} already; nothing was written. Choose an empty directory.`,
+        );
       }
       for (const [file, text] of Object.entries(files)) {
         mkdirSync(dirname(join(dir, file)), { recursive: true });

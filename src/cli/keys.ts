@@ -37,7 +37,9 @@ export function writeKey(file: string, key: PrivateJwk): void {
     writeFileSync(file, `${JSON.stringify(key)}\n`, { mode: 0o600, flag: 'wx' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      throw new CliError(`${file} exists; a key is never overwritten. Name another file, or remove this one yourself.`);
+      throw new CliError(
+        `${file} exists; a key is never overwritten. Name another file, or remove this one yourself.`,
+      );
     }
     throw new CliError(`${file} cannot be written: ${(error as Error).message}`);
   }
@@ -53,7 +55,9 @@ export function readKey(file: string, purpose: string): PrivateJwk {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError(`no ${purpose} at ${file}: make one with "seal-gateway keygen --out ${file}", or "seal-gateway init"`);
+    throw new CliError(
+      `no ${purpose} at ${file}: make one with "seal-gateway keygen --out ${file}", or "seal-gateway init"`,
+    );
   }
   const key = parse(text) as Partial<PrivateJwk> | null;
   if (key?.kty !== 'OKP' || key.crv !== 'Ed25519' || typeof key.d !== 'string' || typeof key.x !== 'string') {

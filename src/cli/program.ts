@@ -23,17 +23,31 @@ export interface CliDeps {
 export function createProgram(deps: CliDeps): Command {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const program = new Command('seal-gateway')
-    .description('A declarative tool gateway: signed envelopes, policy, credentials and audit before every tool call.')
+    .description(
+      'A declarative tool gateway: signed envelopes, policy, credentials and audit before every tool call.',
+    )
     .version(version)
     .showHelpAfterError('(--help lists what this command takes)')
     .exitOverride()
     .configureOutput({ writeOut: deps.console.out, writeErr: deps.console.err });
-  for (const add of [addServe, addValidate, addCall, addTools, addKeygen, addToken, addAudit, addInit, addSchema]) {
+  for (const add of [
+    addServe,
+    addValidate,
+    addCall,
+    addTools,
+    addKeygen,
+    addToken,
+    addAudit,
+    addInit,
+    addSchema,
+  ]) {
     add(program, deps);
   }
   for (const command of leaves(program)) {
     command.exitOverride().configureOutput({ writeOut: deps.console.out, writeErr: deps.console.err });
-    command.addOption(new Option('-o, --output <format>', 'what to print').choices(['text', 'json']).default('text'));
+    command.addOption(
+      new Option('-o, --output <format>', 'what to print').choices(['text', 'json']).default('text'),
+    );
   }
   return program;
 }
@@ -52,16 +66,21 @@ export async function run(argv: readonly string[], deps: CliDeps): Promise<numbe
 function report(error: unknown, argv: readonly string[], console: Console): number {
   // Commander has printed its own message already; help and version end well.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.failed;
-  const json = argv.some((arg, i) => arg === '--output=json' || (/^(-o|--output)$/.test(arg) && argv[i + 1] === 'json'));
+  const json = argv.some(
+    (arg, i) => arg === '--output=json' || (/^(-o|--output)$/.test(arg) && argv[i + 1] === 'json'),
+  );
   const code = error instanceof CliError ? error.exit_code : EXIT.failed;
   if (error instanceof CliError && error.message === '') return code;
   if (error instanceof CliError || error instanceof ConfigError || error instanceof GatewayError) {
     const details = error instanceof GatewayError ? { code: error.row.code, name: error.name } : {};
-    if (json) console.out(`${JSON.stringify({ status: 'error', error: { message: error.message, ...details } })}\n`);
+    if (json)
+      console.out(`${JSON.stringify({ status: 'error', error: { message: error.message, ...details } })}\n`);
     else console.err(`seal-gateway: ${error.message}\n`);
     return code;
   }
-  console.err(`seal-gateway: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  console.err(
+    `seal-gateway: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
   return EXIT.internal;
 }
 

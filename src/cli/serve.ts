@@ -26,7 +26,10 @@ export function addServe(program: Command, { startGateway, console }: CliDeps): 
   program
     .command('serve')
     .description('Run the gateway over a directory of manifests')
-    .option('--config <file>', 'gateway.yaml; else SEAL_GATEWAY_CONFIG_PATH, ./gateway.yaml, /etc/seal-gateway/gateway.yaml')
+    .option(
+      '--config <file>',
+      'gateway.yaml; else SEAL_GATEWAY_CONFIG_PATH, ./gateway.yaml, /etc/seal-gateway/gateway.yaml',
+    )
     .option('--ready-file <file>', 'write the bound addresses there, as JSON, once the gateway serves')
     .option('--watch <how>', 'auto: file events and resync; poll: the resync alone')
     .action(async (options: ServeOptions) => {
@@ -40,7 +43,8 @@ export function addServe(program: Command, { startGateway, console }: CliDeps): 
       log.info({ config: file ?? 'defaults' }, 'starting');
       const stopped = whenToldToStop(log);
       const gateway = await startGateway({ ...config, reconcile }, log);
-      if (options.readyFile !== undefined) writeWhole(options.readyFile, `${JSON.stringify(gateway.addresses)}\n`);
+      if (options.readyFile !== undefined)
+        writeWhole(options.readyFile, `${JSON.stringify(gateway.addresses)}\n`);
       console.err(`seal-gateway: serving ${JSON.stringify(gateway.addresses)}; Ctrl-C stops it\n`);
       await stopped;
       await gateway.close();

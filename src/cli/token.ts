@@ -36,7 +36,8 @@ export function tokenOptions(command: Command): Command {
 /** A signed security token, good for one call. */
 export async function mint(options: TokenOptions): Promise<string> {
   const ttl = Number(options.ttl);
-  if (!Number.isInteger(ttl) || ttl < 1 || ttl > 86_400) throw new CliError('--ttl: a whole number from 1 to 86400');
+  if (!Number.isInteger(ttl) || ttl < 1 || ttl > 86_400)
+    throw new CliError('--ttl: a whole number from 1 to 86400');
   const key = readKey(options.issuerKey, 'issuer key');
   const now = Math.floor(systemClock.now() / 1000);
   const scope = options.tool ?? options.context;
@@ -58,7 +59,9 @@ export async function mint(options: TokenOptions): Promise<string> {
 
 export function addToken(program: Command, { console }: CliDeps): void {
   tokenOptions(
-    program.command('token').description('Mint a security token with a development issuer key (good for one call)'),
+    program
+      .command('token')
+      .description('Mint a security token with a development issuer key (good for one call)'),
   ).action(async (options: TokenOptions & OutputOptions) => {
     const token = await mint(options);
     print(console, options, { security_token: token }, token);

@@ -17,8 +17,16 @@ export function addTools(program: Command, { console }: CliDeps): void {
       const client = await clientOf(options);
       try {
         const tools = await client.listTools();
-        const rows = tools.map((tool) => [tool.name, tool.kind, argumentList(tool.input_schema), tool.description]);
-        const text = rows.length === 0 ? 'this token may call no tool' : table([['NAME', 'KIND', 'ARGUMENTS', 'DESCRIPTION'], ...rows]);
+        const rows = tools.map((tool) => [
+          tool.name,
+          tool.kind,
+          argumentList(tool.input_schema),
+          tool.description,
+        ]);
+        const text =
+          rows.length === 0
+            ? 'this token may call no tool'
+            : table([['NAME', 'KIND', 'ARGUMENTS', 'DESCRIPTION'], ...rows]);
         print(console, options, tools, text);
       } catch (error) {
         throw explain(error, options, console);

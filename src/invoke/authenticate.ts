@@ -40,9 +40,13 @@ export async function authenticateBearer(snapshot: Snapshot, jwt: string, now: n
 function issuerOf(snapshot: Snapshot, iss: string): Issuer {
   const issuer = snapshot.issuers.get(iss);
   if (issuer === undefined) {
-    throw new GatewayError('SESSION_NOT_FOUND', 'no TokenIssuer manifest names the iss of this security token', {
-      details: { iss: iss.slice(0, 256) },
-    });
+    throw new GatewayError(
+      'SESSION_NOT_FOUND',
+      'no TokenIssuer manifest names the iss of this security token',
+      {
+        details: { iss: iss.slice(0, 256) },
+      },
+    );
   }
   return issuer;
 }

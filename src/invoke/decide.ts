@@ -70,7 +70,8 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
     {
       exhausted: (capability) =>
         capability.rate_limit !== null &&
-        !limiter.peek(capabilityKey(caller, rights, capability, requested.tool), capability.rate_limit).allowed,
+        !limiter.peek(capabilityKey(caller, rights, capability, requested.tool), capability.rate_limit)
+          .allowed,
     },
   );
   if (!decision.allow) throw denied(decision, caller, rights, requested.tool, limiter);
@@ -86,27 +87,41 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
 export function occupy(caller: Caller, permit: Permit, limiter: Limiter): () => void {
   const { capability, tenant } = permit;
   const tenantKey = limitKey('tenant', tenant?.name ?? null);
-  const release = tenant?.max_concurrency ? limiter.acquire(tenantKey, tenant.max_concurrency) : () => {};
-  if (release === null) throw tooMany('the tenant has as many calls at one time as it may', 1);
   const limits = [
-    { what: 'the rate limit of this capability', limit: capability.rate_limit, key: capabilityKey(caller, permit, capability, permit.tool.name) },
-    { what: 'the rate limit of the tenant', limit: tenant?.rate_limit ?? null, key: tenantKey },
-  ];
-  for (const { what, limit, key } of limits) {
-    const verdict = limit === null ? null : limiter.take(key, limit);
-    if (verdict?.allowed === false) {
-      release();
-      throw tooMany(`${what} is used up`, verdict.retry_after_seconds);
-    }
+    {
+      what: 'the rate limit of this capability',
+      key: capabilityKey(caller, permit, capability, permit.tool.name),
+      limit: capability.rate_limit,
+    },
+    { what: 'the rate limit of the tenant', key: tenantKey, limit: tenant?.rate_limit ?? null },
+  ].flatMap(({ limit, ...rest }) => (limit === null ? [] : [{ limit, ...rest }]));
+  // All are looked at before one is counted, so that a refused call uses none of them up.
+  for (const { what, key, limit } of limits) {
+    const { allowed, retry_after_seconds } = limiter.peek(key, limit);
+    if (!allowed) throw tooMany(`${what} is used up`, retry_after_seconds);
   }
+  const slots = tenant?.max_concurrency ?? null;
+  const release = slots === null ? () => {} : limiter.acquire(tenantKey, slots);
+  if (release === null) throw tooMany('the tenant has as many calls at one time as it may', 1);
+  for (const { key, limit } of limits) limiter.take(key, limit);
   return release;
 }
 
-function denied(denial: Denial, caller: Caller, rights: Rights, tool: string, limiter: Limiter): GatewayError {
+function denied(
+  denial: Denial,
+  caller: Caller,
+  rights: Rights,
+  tool: string,
+  limiter: Limiter,
+): GatewayError {
   const { capability, rule, error, reason } = denial;
   if (error === 'POLICY_RATE_LIMIT_EXCEEDED' && capability?.rate_limit) {
     const key = capabilityKey(caller, rights, capability, tool);
-    return tooMany('the rate limit of this capability is used up', limiter.peek(key, capability.rate_limit).retry_after_seconds, rule);
+    return tooMany(
+      'the rate limit of this capability is used up',
+      limiter.peek(key, capability.rate_limit).retry_after_seconds,
+      rule,
+    );
   }
   // A tool that is not allowed and one that does not exist look the same (protocol section 4).
   const message = error === 'POLICY_TOOL_NOT_ALLOWED' ? UNIFORM_DENIAL : reason;
@@ -135,14 +150,18 @@ function runnableTool(tool: Tool | undefined, name: string): WorkflowTool {
 }
 
 function checkArguments(tool: WorkflowTool, { arguments: args, inexact }: Requested): void {
-  const problems = inexact === null ? tool.validate(args) : [`${inexact}: this number loses digits; send it as a string`];
+  const problems =
+    inexact === null ? tool.validate(args) : [`${inexact}: this number loses digits; send it as a string`];
   if (problems.length > 0) {
     throw new GatewayError('INVALID_ARGUMENTS', `${tool.name}: ${problems[0]}`, { details: { problems } });
   }
 }
 
 /** What policy matches as command and subcommand: a CLI tool's own name and words, else the plain arguments. */
-function policyNames(tool: Tool | undefined, { arguments: args }: Requested): { command: string | null; subcommand: string | null } {
+function policyNames(
+  tool: Tool | undefined,
+  { arguments: args }: Requested,
+): { command: string | null; subcommand: string | null } {
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
   if (tool?.kind === 'cli') return { command: tool.name, subcommand: text(args.subcommand ?? args.command) };
   return { command: text(args.command), subcommand: text(args.subcommand) };
@@ -151,7 +170,15 @@ function policyNames(tool: Tool | undefined, { arguments: args }: Requested): { 
 /** Counted by tenant, context, agent and tool. */
 function capabilityKey(caller: Caller, rights: Rights, capability: Capability, tool: string): string {
   const { tenant_id, subject, issuer } = caller.identity;
-  return limitKey(tenant_id, rights.context.tenant, rights.context.name, String(capability.index), issuer, subject, tool);
+  return limitKey(
+    tenant_id,
+    rights.context.tenant,
+    rights.context.name,
+    String(capability.index),
+    issuer,
+    subject,
+    tool,
+  );
 }
 
 /** A scope that is not a pattern matches nothing. */

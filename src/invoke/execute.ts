@@ -8,7 +8,10 @@ import type { Permit } from './decide.ts';
 
 export type ExecuteDeps = WorkflowDeps;
 
-export type Outcome = { readonly event: EventBody } & ({ readonly result_json: string } | { readonly error: GatewayError });
+export type Outcome = { readonly event: EventBody } & (
+  | { readonly result_json: string }
+  | { readonly error: GatewayError }
+);
 
 export interface Execution {
   readonly call_id: string;
@@ -23,22 +26,39 @@ export interface Execution {
 export async function execute(deps: ExecuteDeps, permit: Permit, execution: Execution): Promise<Outcome> {
   const { tool, capability } = permit;
   const started = deps.clock.monotonic();
-  const facts = () => ({ call_id: execution.call_id, name: tool.name, total_steps: tool.steps.length, duration_ms: Math.round(deps.clock.monotonic() - started) });
+  const facts = () => ({
+    call_id: execution.call_id,
+    name: tool.name,
+    total_steps: tool.steps.length,
+    duration_ms: Math.round(deps.clock.monotonic() - started),
+  });
   const deadline = new AbortController();
-  const expired = new GatewayError('UPSTREAM_TIMEOUT', `${tool.name} did not end within ${execution.timeout_ms} ms`);
+  const expired = new GatewayError(
+    'UPSTREAM_TIMEOUT',
+    `${tool.name} did not end within ${execution.timeout_ms} ms`,
+  );
   const timer = setTimeout(() => deadline.abort(expired), execution.timeout_ms);
   try {
     const { output } = await runWorkflow(deps, tool, permit.arguments, {
       signal: AbortSignal.any([deadline.signal, execution.gone]),
-      emit: ({ event_type, payload }) => execution.recorder.record({ event_type, payload: { call_id: execution.call_id, ...payload } }),
+      emit: ({ event_type, payload }) =>
+        execution.recorder.record({ event_type, payload: { call_id: execution.call_id, ...payload } }),
     });
     const result_json = JSON.stringify(output ?? null);
     const result_bytes = Buffer.byteLength(result_json);
     checkSize(tool.name, result_bytes, capability.max_response_size);
-    return { result_json, event: { event_type: 'WorkflowInvocationCompleted', payload: { ...facts(), result_bytes } } };
+    return {
+      result_json,
+      event: { event_type: 'WorkflowInvocationCompleted', payload: { ...facts(), result_bytes } },
+    };
   } catch (thrown) {
     const error = asGatewayError(thrown);
-    const failure = { code: error.row.code, error: error.name, reason: error.message, failed_step: error.details.step ?? null };
+    const failure = {
+      code: error.row.code,
+      error: error.name,
+      reason: error.message,
+      failed_step: error.details.step ?? null,
+    };
     return { error, event: { event_type: 'WorkflowInvocationFailed', payload: { ...facts(), ...failure } } };
   } finally {
     clearTimeout(timer);
@@ -47,8 +67,12 @@ export async function execute(deps: ExecuteDeps, permit: Permit, execution: Exec
 
 function checkSize(tool: string, bytes: number, limit: number | null): void {
   if (limit !== null && bytes > limit) {
-    throw new GatewayError('RESPONSE_TOO_LARGE', `the result of ${tool} has ${bytes} bytes; the security context allows ${limit}`, {
-      details: { bytes, limit },
-    });
+    throw new GatewayError(
+      'RESPONSE_TOO_LARGE',
+      `the result of ${tool} has ${bytes} bytes; the security context allows ${limit}`,
+      {
+        details: { bytes, limit },
+      },
+    );
   }
 }

@@ -3,8 +3,9 @@
  * writes one rejection event. Steps 8 to 10 are evaluated ahead of 7, because claim and intent are one commit,
  * but their answer is heard only when the claim was good.
  */
-import { digestArguments, redactArguments } from '../audit/redact.ts';
+
 import { createRecorder, type Recorder } from '../audit/record.ts';
+import { digestArguments, redactArguments } from '../audit/redact.ts';
 import { checkFreshness } from '../envelope/freshness.ts';
 import { decodeBody, type Envelope, parseEnvelope } from '../envelope/parse.ts';
 import { GatewayError } from '../errors.ts';
@@ -13,7 +14,15 @@ import type { SnapshotHolder } from '../snapshot/holder.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { Store } from '../store/store.ts';
 import { authenticate, authenticateBearer, type Caller } from './authenticate.ts';
-import { asGatewayError, type Call, CallError, type CallReply, callFacts, executionId, rejection } from './call.ts';
+import {
+  asGatewayError,
+  type Call,
+  CallError,
+  type CallReply,
+  callFacts,
+  executionId,
+  rejection,
+} from './call.ts';
 import { decide, occupy, type Permit, rightsOf } from './decide.ts';
 import { type ExecuteDeps, execute } from './execute.ts';
 import type { Limiter } from './limit.ts';
@@ -73,7 +82,10 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     const recorder = recorderOf(call);
     const bodies = 'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value);
     const fresh = bodies.map(recorder.event);
-    const replayed = new GatewayError('REPLAY_DETECTED', 'this envelope or its token has been used before; sign a new one');
+    const replayed = new GatewayError(
+      'REPLAY_DETECTED',
+      'this envelope or its token has been used before; sign a new one',
+    );
     const free = await deps.store.admit(replayClaim(caller, call.envelope!), fresh, [
       recorder.event(rejection(call, replayed)),
     ]);
@@ -152,7 +164,14 @@ export function createInvoker(deps: InvokerDeps): Invoker {
 }
 
 function begin({ holder, clock, newId }: InvokerDeps): Call {
-  return { call_id: newId(), snapshot: holder.current(), started: clock.monotonic(), envelope: null, caller: null, recorded: false };
+  return {
+    call_id: newId(),
+    snapshot: holder.current(),
+    started: clock.monotonic(),
+    envelope: null,
+    caller: null,
+    recorded: false,
+  };
 }
 
 function snapshotOf(call: Call): Snapshot {
@@ -198,7 +217,9 @@ function listing(snapshot: Snapshot, caller: Caller): string {
 }
 
 function overloaded(limit: number): GatewayError {
-  return new GatewayError('OVERLOADED', `the gateway has ${limit} calls in flight, its limit; try again`, { retry_after_seconds: 1 });
+  return new GatewayError('OVERLOADED', `the gateway has ${limit} calls in flight, its limit; try again`, {
+    retry_after_seconds: 1,
+  });
 }
 
 type Attempt<T> = { readonly value: T } | { readonly error: GatewayError };

@@ -5,10 +5,9 @@
  */
 import { type Clock, systemClock } from '../clock.ts';
 import type { RateLimit } from '../snapshot/snapshot.ts';
+import { type Burst, recent, waitMs, withCall } from './sliding-window.ts';
 
 const MAX_KEYS = 100_000;
-/** Calls closer together than this part of the window are kept as one entry, which bounds a key's memory. */
-const RESOLUTION = 16;
 
 export interface RateVerdict {
   readonly allowed: boolean;
@@ -25,13 +24,6 @@ export interface Limiter {
   acquire(key: string, max: number): (() => void) | null;
 }
 
-/** Some calls close together; the youngest dates them all, so that no call is forgotten too early. */
-interface Burst {
-  readonly first: number;
-  last: number;
-  calls: number;
-}
-
 const ALLOWED: RateVerdict = { allowed: true, retry_after_seconds: 0 };
 
 /** Joins the parts of a key so that no two lists give one key. */
@@ -46,7 +38,7 @@ export function limitKey(...parts: readonly (string | null)[]): string {
  */
 export function createLimiter(clock: Clock = systemClock, maxKeys: number = MAX_KEYS): Limiter {
   /** In order of use, the longest unused first. */
-  const windows = new Map<string, Burst[]>();
+  const windows = new Map<string, readonly Burst[]>();
   const slots = new Map<string, number>();
 
   const windowKey = (key: string, limit: RateLimit): string => `${limit.per_seconds} ${key}`;
@@ -55,18 +47,17 @@ export function createLimiter(clock: Clock = systemClock, maxKeys: number = MAX_
     take(key, limit) {
       const now = clock.monotonic();
       const id = windowKey(key, limit);
-      const bursts = recent(windows.get(id), now, limit);
-      const verdict = judge(bursts, now, limit);
-      if (verdict.allowed) count(bursts, now, limit);
+      const bursts = recent(windows.get(id) ?? [], now, limit);
+      const verdict = verdictOf(waitMs(bursts, now, limit));
       windows.delete(id);
-      if (bursts.length > 0) windows.set(id, bursts);
+      windows.set(id, verdict.allowed ? withCall(bursts, now, limit) : bursts);
       if (windows.size > maxKeys) windows.delete(windows.keys().next().value!);
       return verdict;
     },
 
     peek(key, limit) {
       const now = clock.monotonic();
-      return judge(recent(windows.get(windowKey(key, limit)), now, limit), now, limit);
+      return verdictOf(waitMs(recent(windows.get(windowKey(key, limit)) ?? [], now, limit), now, limit));
     },
 
     acquire(key, max) {
@@ -85,32 +76,7 @@ export function createLimiter(clock: Clock = systemClock, maxKeys: number = MAX_
   };
 }
 
-function spanMs(limit: RateLimit): number {
-  return limit.per_seconds * 1000;
-}
-
-function recent(bursts: readonly Burst[] | undefined, now: number, limit: RateLimit): Burst[] {
-  return (bursts ?? []).filter((burst) => now - burst.last < spanMs(limit));
-}
-
-function judge(bursts: readonly Burst[], now: number, limit: RateLimit): RateVerdict {
-  let calls = bursts.reduce((sum, burst) => sum + burst.calls, 0);
-  if (calls < limit.calls) return ALLOWED;
-  let freeAt = now + spanMs(limit);
-  for (const burst of bursts) {
-    if (calls < limit.calls) break;
-    calls -= burst.calls;
-    freeAt = burst.last + spanMs(limit);
-  }
-  return { allowed: false, retry_after_seconds: Math.max(1, Math.ceil((freeAt - now) / 1000)) };
-}
-
-function count(bursts: Burst[], now: number, limit: RateLimit): void {
-  const newest = bursts.at(-1);
-  if (newest !== undefined && now - newest.first < spanMs(limit) / RESOLUTION) {
-    newest.last = now;
-    newest.calls += 1;
-  } else {
-    bursts.push({ first: now, last: now, calls: 1 });
-  }
+function verdictOf(wait_ms: number): RateVerdict {
+  if (wait_ms <= 0) return ALLOWED;
+  return { allowed: false, retry_after_seconds: Math.max(1, Math.ceil(wait_ms / 1000)) };
 }

@@ -8,7 +8,10 @@ import type { Caller } from './authenticate.ts';
 /** By token: its jti, until it expires. By envelope: the canonical message, until it cannot be fresh any more. */
 export function replayClaim({ issuer, identity }: Caller, envelope: Envelope): ReplayClaim {
   if (issuer.replay === 'envelope') {
-    return { id: `envelope:${envelope.digest}`, expires_at: (envelope.timestamp + 2 * FRESHNESS_SECONDS) * 1000 };
+    return {
+      id: `envelope:${envelope.digest}`,
+      expires_at: (envelope.timestamp + 2 * FRESHNESS_SECONDS) * 1000,
+    };
   }
   const token = hash('sha256', JSON.stringify([identity.issuer, identity.jti]), 'hex');
   return { id: `token:${token}`, expires_at: identity.expires_at * 1000 };

@@ -27,6 +27,8 @@ export interface FileOptions {
   readonly must_exist: boolean;
   /** Largest size of the database in pages of 4 KiB. */
   readonly max_pages: number | null;
+  /** Milliseconds to wait for a lock of another process; null: five seconds. */
+  readonly busy_timeout_ms: number | null;
 }
 
 /** For writing: one connection per process. Throws {@link StoreOpenError}. */
@@ -34,7 +36,10 @@ export function openForWriting(file: string, options: FileOptions): OpenedFile {
   return opening(file, (path) => {
     if (options.must_exist) mustExist(path);
     else createFile(path);
-    const db = new Database(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+    const db = new Database(path, {
+      fileMustExist: true,
+      timeout: options.busy_timeout_ms ?? BUSY_TIMEOUT_MS,
+    });
     return closingOnError(db, () => {
       const version = checkIdentity(db, path);
       if (db.pragma('journal_mode = WAL', { simple: true }) !== 'wal') {

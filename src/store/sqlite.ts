@@ -20,6 +20,8 @@ export interface SqliteOptions {
   readonly log?: Log;
   /** Largest size of the database in pages of 4 KiB, after which it refuses writes; no limit unless told. */
   readonly max_pages?: number;
+  /** Milliseconds that a write waits for a lock of another process; 5,000 unless told. */
+  readonly busy_timeout_ms?: number;
 }
 
 /** Replay ids forgotten in one transaction, so that calls need not wait long behind it. */
@@ -28,12 +30,12 @@ const PURGE_UNIT = 2_000;
 /** Opens the store for writing; rejects with StoreOpenError. */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   const log = options.log ?? silentLog;
-  const { path, max_pages = null } = options;
+  const { path, max_pages = null, busy_timeout_ms = null } = options;
   const started = options.clock.monotonic();
   const queue = await openQueue({
     log,
     spawn: (again) => {
-      const data: WriterData = { path, max_pages, must_exist: again };
+      const data: WriterData = { path, max_pages, busy_timeout_ms, must_exist: again };
       return spawnThread('sqlite-writer', data);
     },
   });

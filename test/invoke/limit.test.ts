@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '../../src/clock.ts';
 import { createLimiter, limitKey } from '../../src/invoke/limit.ts';
@@ -117,36 +116,6 @@ describe('a rate limit', () => {
     for (let i = 0; i < 3; i += 1) expect(limiter.take('a', LIMIT)).toEqual(OK);
     expect(limiter.peek('a', LIMIT)).toEqual(limiter.take('a', LIMIT));
   });
-});
-
-test('never more than the limit in any span, and the wait is enough', () => {
-  const limits = fc.record({
-    calls: fc.integer({ min: 1, max: 40 }),
-    per_seconds: fc.integer({ min: 1, max: 20 }),
-  });
-  const pauses = fc.array(fc.oneof(fc.nat(50), fc.nat(3000)), { maxLength: 300 });
-  fc.assert(
-    fc.property(limits, pauses, (limit, steps) => {
-      const clock = standingClock();
-      const limiter = createLimiter(clock);
-      const passed: number[] = [];
-      for (const step of steps) {
-        clock.ms += step;
-        const seen = limiter.peek('a', limit);
-        const verdict = limiter.take('a', limit);
-        expect(verdict).toEqual(seen);
-        if (verdict.allowed) passed.push(clock.ms);
-        const inSpan = passed.filter((at) => clock.ms - at < limit.per_seconds * 1000).length;
-        expect(inSpan).toBeLessThanOrEqual(limit.calls);
-        if (!verdict.allowed) {
-          const at = clock.ms;
-          clock.ms += verdict.retry_after_seconds * 1000;
-          expect(limiter.peek('a', limit).allowed).toBe(true);
-          clock.ms = at;
-        }
-      }
-    }),
-  );
 });
 
 describe('keys', () => {

@@ -17,14 +17,26 @@ const constraints = {
   command_allowlist: list(words),
   subcommand_allowlist: list(words),
   domain_allowlist: list(hosts),
-  arguments: fc.constantFrom({ required: ['path'] }, { required: ['x'] }, { maxProperties: 1 }),
+  arguments: fc.constantFrom(
+    { type: 'object', required: ['path'] },
+    { type: 'object', required: ['x'] },
+    { type: 'object', maxProperties: 1 },
+  ),
   rate_limit: fc.constant({ calls: 1, per_seconds: 1 }),
 };
 
-const capability: fc.Arbitrary<WrittenCapability> = fc.record(
-  { tool_pattern: toolPattern, path_arguments: fc.constantFrom(['path'], ['from', 'path']), ...constraints },
-  { requiredKeys: ['tool_pattern'] },
-) as fc.Arbitrary<WrittenCapability>;
+/** States two constraints at most: of a capability that states them all hardly a call would be allowed. */
+const capability: fc.Arbitrary<WrittenCapability> = fc
+  .record({
+    tool_pattern: toolPattern,
+    path_arguments: fc.constantFrom<string[]>(['path'], ['from', 'path']),
+    stated: fc.subarray(Object.keys(constraints) as (keyof typeof constraints)[], { maxLength: 2 }),
+    values: fc.record(constraints),
+  })
+  .map(({ stated, values, ...rest }) => ({
+    ...rest,
+    ...Object.fromEntries(stated.map((field) => [field, values[field]])),
+  }));
 
 const denyRule = fc.oneof(
   toolPattern,
@@ -53,7 +65,10 @@ const call: fc.Arbitrary<PolicyCall> = fc.record({
   ),
   command: fc.constantFrom(null, 'get', 'delete'),
   subcommand: fc.constantFrom(null, 'rollout status', 'get'),
-  tool_patterns: fc.option(list(toolPattern).map((patterns) => patterns.map(compileToolPattern))),
+  tool_patterns: fc.option(
+    list(toolPattern).map((patterns) => patterns.map(compileToolPattern)),
+    { freq: 1 },
+  ),
 });
 
 const usage: fc.Arbitrary<Usage> = fc

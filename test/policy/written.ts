@@ -36,6 +36,8 @@ export function compileContext(written: WrittenContext, name = 'test'): Security
   };
 }
 
+const ajv = new Ajv();
+
 function compileCapability(written: WrittenCapability, index: number): Capability {
   const list = (patterns: string[] | undefined, compile: (text: string) => Matcher): Matcher[] | null =>
     patterns?.map(compile) ?? null;
@@ -47,7 +49,7 @@ function compileCapability(written: WrittenCapability, index: number): Capabilit
     command_allowlist: list(written.command_allowlist, compileValuePattern),
     subcommand_allowlist: list(written.subcommand_allowlist, compileValuePattern),
     domain_allowlist: list(written.domain_allowlist, compileDomainPattern),
-    arguments: written.arguments === undefined ? null : new Ajv().compile(written.arguments),
+    arguments: written.arguments === undefined ? null : ajv.compile(written.arguments),
     rate_limit: written.rate_limit ?? null,
     max_response_size: null,
     allow_human_delegated: false,

@@ -92,7 +92,7 @@ test('a database that is deleted under the gateway is not written to, and not be
 
 test('a lock that another process holds for too long refuses, then all is well', async () => {
   const path = scratchFile();
-  const store = await openScratch(path);
+  const store = await openScratch(path, { busy_timeout_ms: 200 });
   const other = new Database(path);
   onTestFinished(() => {
     other.close();

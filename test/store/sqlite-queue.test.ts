@@ -18,7 +18,12 @@ async function openReachable(path: string) {
   const queue: CommitQueue = await openQueue({
     log,
     spawn: (again) => {
-      const thread = spawnThread('sqlite-writer', { path, must_exist: again, max_pages: null });
+      const thread = spawnThread('sqlite-writer', {
+        path,
+        must_exist: again,
+        max_pages: null,
+        busy_timeout_ms: null,
+      });
       threads.push(thread);
       return thread;
     },

@@ -5,7 +5,7 @@ import type { Clock } from '../../clock.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Invoker } from '../../invoke/invoke.ts';
 import type { Log } from '../../log.ts';
-import { BodyTooLarge, readBody } from './body.ts';
+import { readBody } from './body.ts';
 import { sendError, successBody } from './reply.ts';
 
 export interface DataPlaneDeps {
@@ -30,7 +30,6 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
     try {
       await next();
     } catch (error) {
-      if (error instanceof BodyTooLarge || context.req.destroyed) context.set('Connection', 'close');
       sendError(context, error, { log: deps.log, now: deps.clock.now(), newId: deps.newId });
     }
   });
@@ -64,7 +63,9 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
     if (known.length > 0) context.set('Allow', known.join(', '));
     context.body = {
       status: 'error',
-      error: { message: known.length > 0 ? `${context.path} takes ${known.join(', ')}` : `no route ${context.path}` },
+      error: {
+        message: known.length > 0 ? `${context.path} takes ${known.join(', ')}` : `no route ${context.path}`,
+      },
     };
   });
   app.on('error', (error) => deps.log.warn({ err: error }, 'http'));
@@ -83,10 +84,14 @@ function bearerOf(header: string): string {
 }
 
 /** Aborts when the client goes away before the reply is sent. */
-function whenGone(response: { once(event: 'close', listener: () => void): unknown; writableFinished: boolean }): AbortSignal {
+function whenGone(response: {
+  once(event: 'close', listener: () => void): unknown;
+  writableFinished: boolean;
+}): AbortSignal {
   const controller = new AbortController();
   response.once('close', () => {
-    if (!response.writableFinished) controller.abort(new GatewayError('UPSTREAM_TIMEOUT', 'the caller went away'));
+    if (!response.writableFinished)
+      controller.abort(new GatewayError('UPSTREAM_TIMEOUT', 'the caller went away'));
   });
   return controller.signal;
 }

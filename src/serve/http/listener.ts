@@ -4,14 +4,20 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '../../log.ts';
 
 export interface ListenerOptions {
   /** host:port; an IPv6 host in brackets; port 0 binds a free one. */
   readonly bind_addr: string;
-  readonly tls: { readonly cert_file: string | null; readonly key_file: string | null; readonly client_ca_file: string | null };
+  readonly tls: {
+    readonly cert_file: string | null;
+    readonly key_file: string | null;
+    readonly client_ca_file: string | null;
+  };
   readonly header_timeout_ms: number;
   /** Milliseconds for the whole request to arrive. */
   readonly request_timeout_ms: number;
+  readonly log: Log;
 }
 
 export interface Listener {
@@ -24,11 +30,13 @@ export interface Listener {
 /** Starts to listen. Rejects with the system's error, e.g. when the port is taken. */
 export async function listen(handler: RequestListener, options: ListenerOptions): Promise<Listener> {
   const { host, port } = splitAddress(options.bind_addr);
+  const { header_timeout_ms, request_timeout_ms, log } = options;
   const limits = {
-    headersTimeout: options.header_timeout_ms,
-    requestTimeout: options.request_timeout_ms,
+    headersTimeout: header_timeout_ms,
+    // Node refuses a request that may take less time than its headers.
+    requestTimeout: Math.max(header_timeout_ms, request_timeout_ms),
     keepAliveTimeout: 65_000,
-    connectionsCheckingInterval: Math.min(1_000, options.header_timeout_ms),
+    connectionsCheckingInterval: Math.min(1_000, header_timeout_ms),
     maxHeaderSize: 32_768,
   };
   const { cert_file, key_file, client_ca_file } = options.tls;
@@ -40,7 +48,12 @@ export async function listen(handler: RequestListener, options: ListenerOptions)
           cert: readFileSync(cert_file),
           key: readFileSync(key_file),
           minVersion: 'TLSv1.2',
-          ...(client_ca_file !== null && { ca: readFileSync(client_ca_file), requestCert: true, rejectUnauthorized: true }),
+          handshakeTimeout: header_timeout_ms,
+          ...(client_ca_file !== null && {
+            ca: readFileSync(client_ca_file),
+            requestCert: true,
+            rejectUnauthorized: true,
+          }),
         },
         handler,
       )
@@ -52,6 +65,8 @@ export async function listen(handler: RequestListener, options: ListenerOptions)
       resolve();
     });
   });
+  // Such as no file descriptor left for one more connection: those that are open go on.
+  server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
   const bound = server.address() as AddressInfo;
   const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
   return {
@@ -62,6 +77,8 @@ export async function listen(handler: RequestListener, options: ListenerOptions)
 
 async function drain(server: Server, drain_ms: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  // A connection that is kept busy would go on asking until the time is over.
+  server.prependListener('request', (_, response) => response.setHeader('Connection', 'close'));
   const ended = new AbortController();
   // Keep-alive connections that become idle while others drain would hold the server open.
   const idle = setInterval(() => server.closeIdleConnections(), 50);

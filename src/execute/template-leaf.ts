@@ -1,0 +1,75 @@
+/** One text of a template while it is compiled, and what was found in it. */
+import { parseText, type Statement } from './template-parse.ts';
+
+/** A path from one of the roots of a template's context, as it is written. */
+export interface Reference {
+  /** Such as `['steps', 'find', 'id']`, the root's name first. */
+  readonly path: readonly string[];
+  /** JSON pointer of the text within the template. */
+  readonly pointer: string;
+  /** Where in the text, in UTF-16 units. */
+  readonly offset: number;
+}
+
+export interface Problem {
+  readonly pointer: string;
+  readonly offset: number;
+  readonly message: string;
+  /** An unknown word and those that could stand there, for a suggestion. */
+  readonly unknown?: { readonly word: string; readonly known: readonly string[] };
+}
+
+export interface Inspection {
+  readonly references: readonly Reference[];
+  readonly problems: readonly Problem[];
+}
+
+export interface TemplateOptions {
+  /** How templates call the element of `for_each`; null: there is none. Default: `item`. */
+  readonly item?: string | null;
+}
+
+export interface Findings {
+  readonly references: Reference[];
+  readonly problems: Problem[];
+}
+
+export interface Leaf {
+  readonly text: string;
+  /** None when the text cannot be read. */
+  readonly statements: readonly Statement[];
+  readonly item: string | null;
+  /** The roots that the text has referred to so far. */
+  readonly roots: ReadonlySet<string>;
+  /** Without a node the problem is the whole text's. */
+  report(node: hbs.AST.Node | null, message: string, unknown?: Problem['unknown']): void;
+  refer(node: hbs.AST.Node, path: readonly string[]): void;
+}
+
+/** A parsed text, which notes what is found in it. */
+export function readLeaf(
+  text: string,
+  pointer: string,
+  { item = 'item' }: TemplateOptions,
+  { references, problems }: Findings,
+): Leaf {
+  const parsed = parseText(text);
+  const failed = 'problem' in parsed;
+  if (failed) problems.push({ pointer, offset: 0, message: parsed.problem });
+  const offsetOf = failed ? () => 0 : parsed.offsetOf;
+  const roots = new Set<string>();
+  return {
+    text,
+    statements: failed ? [] : parsed.statements,
+    item,
+    roots,
+    report(node, message, unknown) {
+      const offset = node === null ? 0 : offsetOf(node);
+      problems.push({ pointer, offset, message, ...(unknown !== undefined && { unknown }) });
+    },
+    refer(node, path) {
+      roots.add(path[0]!);
+      references.push({ path, pointer, offset: offsetOf(node) });
+    },
+  };
+}

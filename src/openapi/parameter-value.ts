@@ -1,0 +1,70 @@
+/** The value that a parameter has in one request. */
+import { GatewayError } from '../errors.ts';
+import { isJson } from './media-type.ts';
+import type { Parameter, ParameterLocation } from './operation.ts';
+import { isNothing, jsonText, plainText, type Refuse, type Shape, shapeOf } from './value.ts';
+
+/** The key of an error's details that names a parameter. */
+const DETAIL = {
+  path: 'path_parameter',
+  query: 'query_parameter',
+  header: 'header',
+  cookie: 'cookie',
+  body: 'field',
+} as const;
+
+/** An INVALID_ARGUMENTS error about one parameter. */
+export function parameterError(place: keyof typeof DETAIL, name: string, message: string): GatewayError {
+  return new GatewayError('INVALID_ARGUMENTS', message, { details: { [DETAIL[place]]: name } });
+}
+
+/** The errors of the value of one parameter. */
+export function refusal(place: ParameterLocation, name: string): Refuse {
+  return (why) => parameterError(place, name, `${place} parameter ${JSON.stringify(name)} ${why}`);
+}
+
+/** What is given, or the default that the document has for a required parameter. */
+export function valueFor(parameter: Parameter, values: ReadonlyMap<string, unknown>): unknown {
+  return values.get(parameter.name) ?? (parameter.required ? parameter.default : undefined);
+}
+
+/** The value of a parameter in a path or header; null: there is none. */
+export function shapeFor(parameter: Parameter, value: unknown, refuse: Refuse): Shape | null {
+  if (parameter.content === null || isNothing(value)) return shapeOf(value, refuse);
+  return { kind: 'text', text: contentText(parameter.content, value, refuse) };
+}
+
+/** The value of a parameter that the document describes by a media type. */
+export function contentText(mediaType: string, value: unknown, refuse: Refuse): string {
+  return isJson(mediaType) ? jsonText(value, refuse) : plainText(value, refuse);
+}
+
+/**
+ * The parameters of one place that have to do with a request: those of the operation, then what is given beside
+ * them, in the default style.
+ */
+export function parametersIn(
+  parameters: readonly Parameter[],
+  place: 'query' | 'header' | 'cookie',
+  values: ReadonlyMap<string, unknown>,
+): readonly Parameter[] {
+  const known = parameters.filter((parameter) => parameter.in === place);
+  const names = new Set(known.map((parameter) => parameter.name));
+  const others = [...values.keys()].filter((name) => !names.has(name));
+  return [...known, ...others.map((name) => undescribed(place, name))];
+}
+
+/** A parameter of which the document says nothing. */
+export function undescribed(place: ParameterLocation, name: string): Parameter {
+  const isForm = place === 'query' || place === 'cookie';
+  return Object.freeze({
+    name,
+    in: place,
+    required: place === 'path',
+    style: isForm ? 'form' : 'simple',
+    explode: isForm,
+    allow_reserved: false,
+    content: null,
+    default: undefined,
+  });
+}

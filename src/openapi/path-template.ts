@@ -1,0 +1,98 @@
+/** A path with `{names}` in it, and what may stand in their place. */
+
+/** Texts and names in turn, beginning and ending with a text. */
+export type PathTemplate = readonly string[];
+
+/** The parts of a path template: even ones are texts, odd ones are names. */
+export function splitPath(path: string): PathTemplate {
+  return path.split(/\{([^{}]*)\}/);
+}
+
+/** The names in a path template, each once. */
+export function namesIn(path: string): readonly string[] {
+  return [...new Set(splitPath(path).filter((_, index) => index % 2 === 1))];
+}
+
+/**
+ * The id of an operation that its document gives none, and of a step's method and path. No other operation has
+ * it, and it does not depend on any other.
+ */
+export function derivedId(method: string, path: string): string {
+  return `${method} ${path}`;
+}
+
+/** Some documents tell operations on one path apart by a fragment, which is never sent. */
+export function withoutFragment(path: string): string {
+  const hash = path.indexOf('#');
+  return hash === -1 ? path : path.slice(0, hash);
+}
+
+/** What is wrong with a path template; null: nothing. */
+export function pathFault(path: string): string | null {
+  if (!path.startsWith('/')) return 'a path must begin with a slash';
+  if (!path.isWellFormed() || CONTROL.test(path)) return 'a path may not hold control characters';
+  const template = splitPath(path);
+  const text = template.filter((_, index) => index % 2 === 0).join('x');
+  if (/[{}]/.test(text)) return 'a brace of the path has no counterpart';
+  if (/[?#\\]/.test(text)) return 'a path may not hold "?", "#" or "\\"; parameters belong in the query';
+  if (template.some((name, index) => index % 2 === 1 && (name === '' || /[/?#\\]/.test(name)))) {
+    return 'a name in the path may not be empty or hold "/", "?", "#" or "\\"';
+  }
+  return text.split('/').some(isDotSegment) ? 'a path may not hold dot segments, in any encoding' : null;
+}
+
+/** The encoded path with the encoded value of each name in its place. */
+export function renderPath(path: string, textFor: (name: string) => string): string {
+  return splitPath(path)
+    .map((part, index) => (index % 2 === 1 ? textFor(part) : encodeText(part)))
+    .join('');
+}
+
+/**
+ * Whether a server could take a segment for a step up or to itself: `.` or `..`, in any number of encodings,
+ * before a `;` that some servers cut off, or after compatibility folding (`．．`), which some file systems do.
+ */
+export function isDotSegment(segment: string): boolean {
+  const decoded = decodeFully(segment);
+  return decoded === null || /^\.{1,2}(;|$)/.test(decoded.normalize('NFKC'));
+}
+
+/** More rounds of percent-encoding than any server undoes. */
+const MAX_ROUNDS = 8;
+
+/** Decodes `%XX` until nothing changes; null when that is not UTF-8, as overlong forms are not, or never ends. */
+export function decodeFully(text: string): string | null {
+  let current = text;
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const next = decodeOnce(current);
+    if (next === current || next === null) return next;
+    current = next;
+  }
+  return null;
+}
+
+/** Decodes each run of `%XX`; a percent sign that begins none stays as it is. */
+function decodeOnce(text: string): string | null {
+  try {
+    return text.replace(/(?:%[0-9a-f]{2})+/gi, decodeURIComponent);
+  } catch (error) {
+    if (error instanceof URIError) return null;
+    throw error;
+  }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
+export const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
+/** RFC 3986 section 3.3: what a path may hold as it is, and what is encoded already; the rest is encoded. */
+const ALLOWED = /%[0-9A-Fa-f]{2}|[A-Za-z0-9\-._~!$&'()*+,;=:@/]+/g;
+
+function encodeText(text: string): string {
+  let encoded = '';
+  let end = 0;
+  for (const match of text.matchAll(ALLOWED)) {
+    encoded += encodeURIComponent(text.slice(end, match.index)) + match[0];
+    end = match.index + match[0].length;
+  }
+  return encoded + encodeURIComponent(text.slice(end));
+}

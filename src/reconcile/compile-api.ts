@@ -1,0 +1,195 @@
+/** ApiSpec manifests -> APIs of the snapshot, with the index of their OpenAPI documents. */
+import { isIP } from 'node:net';
+import type { Manifest, SpecOf } from '../manifest/manifest.ts';
+import { pointerTo } from '../manifest/position.ts';
+import type { TreeFile } from '../manifest/tree.ts';
+import { readDocument } from '../openapi/document.ts';
+import { type DocumentIndex, indexDocument } from '../openapi/index-document.ts';
+import type { Operation } from '../openapi/operation.ts';
+import { compileToolPattern, matchesAny } from '../policy/match.ts';
+import type { Api, CredentialRef, Inject, Matcher } from '../snapshot/snapshot.ts';
+import type { Problems } from './problems.ts';
+
+export interface CompiledApi {
+  readonly api: Api;
+  readonly operations: ReadonlyMap<string, Operation>;
+  /** Why an operation of the document cannot be used, by operation id. */
+  readonly left_out: ReadonlyMap<string, string>;
+}
+
+/** Gives the index of a document; the same file is read once, however many reconciles see it. */
+export type IndexFile = (file: TreeFile) => DocumentIndex;
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_MAX_RESPONSE_BYTES = 10 * 1024 * 1024;
+/** Warnings about one document; the rest is counted. */
+const MAX_TOLD = 20;
+
+/** null: see the problems. A bad operation is told and left out; it does not reject the document. */
+export function compileApi(
+  manifest: Manifest<'ApiSpec'>,
+  problems: Problems,
+  indexFile: IndexFile,
+): CompiledApi | null {
+  const { spec, name, tenant } = manifest;
+  const index = readSource(manifest, problems, indexFile);
+  if (index === null) return null;
+  const { pointer, left_out } = tellLeftOut(manifest, index, problems);
+  const base_url = baseUrl(spec, index, pointer, problems);
+  const allow_slash = (spec.allow_slash ?? []).map((text, at) =>
+    problems.attempt(`/spec/allow_slash/${at}`, 'bad-pattern', () => compileToolPattern(text)),
+  );
+  if (base_url === null) return null;
+  const matchers = allow_slash.filter((matcher): matcher is Matcher => matcher !== null);
+  const api: Api = {
+    name,
+    tenant,
+    base_url,
+    headers: Object.fromEntries(
+      Object.entries(spec.headers ?? {}).map(([key, value]) => [key.toLowerCase(), value]),
+    ),
+    timeout_ms: spec.timeout_ms ?? DEFAULT_TIMEOUT_MS,
+    max_response_bytes: spec.max_response_bytes ?? DEFAULT_MAX_RESPONSE_BYTES,
+    egress: egressOf(spec, base_url, problems),
+    credential: credentialOf(spec.credential),
+    inject: injectOf(spec.inject),
+    allow_slash: (id) => matchesAny(matchers, id),
+  };
+  if (spec.retry !== undefined)
+    problems.error('/spec/retry', 'unsupported', 'retry is not available in this version', 'remove it');
+  return { api, operations: index.operations, left_out };
+}
+
+/** Remembers the indexes of the files that the last reconciles read. */
+export function createFileIndex(): IndexFile {
+  const known = new Map<string, DocumentIndex>();
+  return (file) => {
+    const index = known.get(file.digest) ?? indexDocument(readDocument(file.bytes));
+    // In order of use; what was not asked for in a long time is forgotten.
+    known.delete(file.digest);
+    known.set(file.digest, index);
+    if (known.size > MAX_INDEXES) known.delete(known.keys().next().value!);
+    return index;
+  };
+}
+
+const MAX_INDEXES = 1_000;
+
+function readSource(
+  manifest: Manifest<'ApiSpec'>,
+  problems: Problems,
+  indexFile: IndexFile,
+): DocumentIndex | null {
+  const { file, inline } = manifest.spec.source;
+  if (inline !== undefined)
+    return problems.attempt('/spec/source/inline', 'bad-document', () => indexDocument(inline));
+  if (file === undefined) {
+    problems.error(
+      '/spec/source/url',
+      'unsupported',
+      'documents are not fetched in this version',
+      'keep the document beside the manifest and use source.file',
+    );
+    return null;
+  }
+  const data = manifest.data.get(file)!;
+  return problems.attempt('/spec/source/file', 'bad-document', () => {
+    try {
+      return indexFile(data);
+    } catch (error) {
+      throw new Error(`${data.path}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  });
+}
+
+function tellLeftOut({ spec }: Manifest<'ApiSpec'>, index: DocumentIndex, problems: Problems) {
+  const pointer = spec.source.inline === undefined ? '/spec/source/file' : '/spec/source/inline';
+  const left_out = new Map<string, string>();
+  for (const [count, problem] of index.problems.entries()) {
+    if (problem.operation_id !== null) left_out.set(problem.operation_id, problem.message);
+    if (count < MAX_TOLD) problems.warn(pointer, 'bad-operation', `${problem.pointer}: ${problem.message}`);
+  }
+  const more = index.problems.length - MAX_TOLD;
+  if (more > 0) problems.warn(pointer, 'bad-operation', `${more} more problems in this document`);
+  return { pointer, left_out };
+}
+
+function baseUrl(
+  spec: SpecOf<'ApiSpec'>,
+  index: DocumentIndex,
+  pointer: string,
+  problems: Problems,
+): URL | null {
+  const text = spec.base_url ?? index.server;
+  const at = spec.base_url === undefined ? pointer : '/spec/base_url';
+  if (text === null || !/^https?:/i.test(text) || !URL.canParse(text)) {
+    problems.error(
+      at,
+      'bad-base-url',
+      text === null
+        ? 'the document names no server'
+        : `the server ${JSON.stringify(text)} is no absolute http or https URL`,
+      'give base_url',
+    );
+    return null;
+  }
+  const url = new URL(text);
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    problems.error(
+      at,
+      'bad-base-url',
+      'the base URL holds a user, a query or a fragment',
+      'give base_url without them',
+    );
+    return null;
+  }
+  url.pathname = url.pathname.replace(/\/+$/, '');
+  return url;
+}
+
+/** A listed name lifts the limits for the API's own host alone: requests go nowhere else. */
+function egressOf(spec: SpecOf<'ApiSpec'>, base: URL, problems: Problems): Api['egress'] {
+  const hosts = (spec.egress?.allow_hosts ?? []).map((host) => host.toLowerCase().replace(/^\[|\]$/g, ''));
+  const own = base.hostname.replace(/^\[|\]$/g, '');
+  for (const [index, host] of hosts.entries()) {
+    if (isIP(host) !== 0 || host === own) continue;
+    problems.warn(
+      pointerTo('/spec/egress/allow_hosts', index),
+      'unused-host',
+      `${host} is not the host of this API, which is ${own}`,
+    );
+  }
+  return {
+    allow_private:
+      (spec.egress?.allow_private ?? false) || hosts.some((host) => isIP(host) === 0 && host === own),
+    allow_addresses: hosts.filter((host) => isIP(host) !== 0),
+  };
+}
+
+/** The form of a credential as the snapshot has it. */
+export function credentialOf(written: SpecOf<'ApiSpec'>['credential']): CredentialRef {
+  const { static_ref, system_jit, human_delegated, auto, user_bound } = written ?? {};
+  if (static_ref !== undefined) return { kind: 'static_ref', ...static_ref };
+  if (system_jit !== undefined) return { kind: 'system_jit', ...system_jit };
+  if (human_delegated !== undefined) return { kind: 'human_delegated', ...human_delegated };
+  if (user_bound !== undefined) return { kind: 'user_bound', ...user_bound };
+  if (auto === undefined) return { kind: 'none' };
+  return {
+    kind: 'auto',
+    system_jit: { kind: 'system_jit', ...auto.system_jit },
+    human_delegated: { kind: 'human_delegated', ...auto.human_delegated },
+  };
+}
+
+function injectOf(written: SpecOf<'ApiSpec'>['inject']): Inject {
+  const { basic, header, query } = written ?? {};
+  if (basic !== undefined) {
+    return {
+      kind: 'basic',
+      username_field: basic.username_field ?? 'username',
+      password_field: basic.password_field ?? 'password',
+    };
+  }
+  if (header !== undefined) return { kind: 'header', name: header.name, prefix: header.prefix ?? '' };
+  return query === undefined ? { kind: 'bearer' } : { kind: 'query', name: query.name };
+}

@@ -1,0 +1,267 @@
+/** ToolWorkflow manifests -> tools of the snapshot: every template, path and schema compiled, every name looked up. */
+import { compileQuery } from '../execute/jsonpath.ts';
+import { compileBodyTemplate, compileTemplate } from '../execute/template.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import { pointerTo } from '../manifest/position.ts';
+import { suggest } from '../manifest/suggest.ts';
+import { andList, quoted } from '../manifest/words.ts';
+import type { Operation } from '../openapi/operation.ts';
+import { literalOperation } from '../openapi/request.ts';
+import type { Json, JsonObject, Query, Step, Template, WorkflowTool } from '../snapshot/snapshot.ts';
+import { checkReferences } from './check-references.ts';
+import type { CompiledApi } from './compile-api.ts';
+import { compileSchema } from './json-schema.ts';
+import type { Problems } from './problems.ts';
+
+type Spec = Manifest<'ToolWorkflow'>['spec'];
+type WrittenStep = Spec['steps'][number];
+
+/** The ApiSpec that a manifest sees under this name, or why it cannot be had. */
+export type FindApi = (
+  name: string,
+) => CompiledApi | { readonly absent: true; readonly names: readonly string[] } | { readonly bad: string };
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+const NO_ARGUMENTS: JsonObject = { type: 'object', additionalProperties: false };
+
+/** Parts of a step that the schema knows and this version does not run: to ignore them would do something else. */
+const UNSUPPORTED = ['retry', 'when', 'for_each', 'paginate'] as const;
+
+/** null: see the problems. */
+export function compileWorkflow(
+  manifest: Manifest<'ToolWorkflow'>,
+  problems: Problems,
+  findApi: FindApi,
+): WorkflowTool | null {
+  const { spec, name, tenant } = manifest;
+  checkStepNames(spec, problems);
+  checkReferences(spec, problems);
+  const input_schema = (spec.input_schema ?? NO_ARGUMENTS) as JsonObject;
+  const schema = problems.attempt('/spec/input_schema', 'bad-schema', () => compileSchema(input_schema));
+  if (spec.output_schema !== undefined) {
+    problems.attempt('/spec/output_schema', 'bad-schema', () => compileSchema(spec.output_schema!));
+  }
+  const steps = spec.steps.map((step, index) => compileStep(spec, step, index, problems, findApi));
+  const output = spec.output === undefined ? null : template(spec.output as Json, '/spec/output', problems);
+  if (schema === null || problems.failed) return null;
+  return {
+    kind: 'workflow',
+    name,
+    tenant,
+    description: spec.description,
+    input_schema,
+    output_schema: (spec.output_schema as JsonObject | undefined) ?? null,
+    tags: spec.tags ?? [],
+    category: spec.category ?? null,
+    annotations: spec.annotations ?? {},
+    validate: schema.problems,
+    steps: steps.filter((step): step is Step => step !== null),
+    output,
+    timeout_ms: spec.timeout_ms ?? DEFAULT_TIMEOUT_MS,
+  };
+}
+
+function checkStepNames(spec: Spec, problems: Problems): void {
+  const seen = new Map<string, number>();
+  for (const [index, { name }] of spec.steps.entries()) {
+    const before = seen.get(name);
+    if (before === undefined) seen.set(name, index);
+    else
+      problems.error(
+        `/spec/steps/${index}/name`,
+        'duplicate-step',
+        `steps[${before}] is called ${quoted(name)} already`,
+      );
+  }
+}
+
+function compileStep(
+  spec: Spec,
+  written: WrittenStep,
+  index: number,
+  problems: Problems,
+  findApi: FindApi,
+): Step | null {
+  const pointer = `/spec/steps/${index}`;
+  for (const field of UNSUPPORTED) {
+    if (written[field] !== undefined)
+      problems.error(
+        `${pointer}/${field}`,
+        'unsupported',
+        `${field} is not available in this version`,
+        'remove it',
+      );
+  }
+  const api = apiOf(spec, written, pointer, problems, findApi);
+  const operation = api === null ? null : operationOf(written, api, pointer, problems);
+  const path_params = templates(written.path_params, `${pointer}/path_params`, problems);
+  const query = templates(written.query, `${pointer}/query`, problems);
+  const headers = templates(written.headers, `${pointer}/headers`, problems);
+  const body = bodyOf(written, pointer, problems);
+  const extract = extractOf(written, pointer, problems);
+  if (api === null || operation === null) return null;
+  checkParameters(written, operation, pointer, problems);
+  return {
+    name: written.name,
+    api: api.api,
+    operation,
+    path_params,
+    query,
+    headers,
+    body,
+    extract,
+    on_error: written.on_error ?? 'fail',
+    defaults: (written.defaults as Record<string, Json> | undefined) ?? {},
+    expect_status: written.expect_status ?? null,
+  };
+}
+
+function apiOf(
+  spec: Spec,
+  written: WrittenStep,
+  pointer: string,
+  problems: Problems,
+  findApi: FindApi,
+): CompiledApi | null {
+  const name = written.api_spec ?? spec.api_spec;
+  if (name === undefined) {
+    problems.error(
+      `${pointer}/name`,
+      'missing-field',
+      `step ${written.name} has no ApiSpec`,
+      'give api_spec in the step or in spec',
+    );
+    return null;
+  }
+  const where = written.api_spec === undefined ? '/spec/api_spec' : `${pointer}/api_spec`;
+  const found = findApi(name);
+  if ('bad' in found) problems.block(where, found.bad);
+  if ('absent' in found) {
+    const near = suggest(name, found.names);
+    problems.error(
+      where,
+      'unknown-api-spec',
+      `there is no ApiSpec ${quoted(name)} that this manifest may use`,
+      near === null ? null : `did you mean ${near}?`,
+    );
+  }
+  return 'api' in found ? found : null;
+}
+
+function operationOf(
+  written: WrittenStep,
+  api: CompiledApi,
+  pointer: string,
+  problems: Problems,
+): Operation | null {
+  const { operation_id, method, path } = written;
+  if (operation_id === undefined)
+    return problems.attempt(`${pointer}/path`, 'bad-path', () => literalOperation(method!, path!));
+  const operation = api.operations.get(operation_id);
+  if (operation !== undefined) return operation;
+  const bad = api.left_out.get(operation_id);
+  const near = suggest(operation_id, api.operations.keys());
+  const message = `ApiSpec ${api.api.name} has no operation ${quoted(operation_id)}`;
+  if (bad !== undefined)
+    problems.error(`${pointer}/operation_id`, 'unknown-operation', `${message} that can be used: ${bad}`);
+  else
+    problems.error(
+      `${pointer}/operation_id`,
+      'unknown-operation',
+      message,
+      near === null ? null : `did you mean ${near}?`,
+    );
+  return null;
+}
+
+/** What would fail on every call is told now. */
+function checkParameters(
+  written: WrittenStep,
+  operation: Operation,
+  pointer: string,
+  problems: Problems,
+): void {
+  const given = {
+    path: written.path_params ?? {},
+    query: written.query ?? {},
+    header: written.headers ?? {},
+  };
+  const fields = { path: 'path_params', query: 'query', header: 'headers' } as const;
+  for (const location of ['path', 'query', 'header'] as const) {
+    const known = operation.parameters.filter((parameter) => parameter.in === location);
+    const same = (a: string, b: string): boolean =>
+      location === 'header' ? a.toLowerCase() === b.toLowerCase() : a === b;
+    for (const { name, required, default: fallback } of known) {
+      if (!required || fallback !== undefined || Object.keys(given[location]).some((key) => same(key, name)))
+        continue;
+      problems.error(
+        `${pointer}/${fields[location]}`,
+        'missing-parameter',
+        `${operation.id} needs the ${location} parameter ${quoted(name)}`,
+      );
+    }
+    const open = location === 'header' || (operation.literal && location === 'query');
+    for (const name of open ? [] : Object.keys(given[location])) {
+      if (known.some((parameter) => parameter.name === name)) continue;
+      const names = known.map((parameter) => parameter.name);
+      const near = suggest(name, names);
+      const has = names.length === 0 ? `it has none` : `it has ${andList(names.slice(0, 10))}`;
+      problems.error(
+        pointerTo(`${pointer}/${fields[location]}`, name),
+        'unknown-parameter',
+        `${operation.id} has no ${location} parameter ${quoted(name)}`,
+        near === null ? has : `did you mean ${near}?`,
+      );
+    }
+  }
+  const hasBody = written.body !== undefined || written.body_template !== undefined;
+  if (hasBody && operation.body === null && !operation.literal) {
+    const field = written.body === undefined ? 'body_template' : 'body';
+    problems.error(`${pointer}/${field}`, 'unexpected-body', `${operation.id} takes no body`);
+  }
+  if (!hasBody && operation.body?.required === true)
+    problems.error(`${pointer}/name`, 'missing-body', `${operation.id} needs a body`);
+}
+
+function bodyOf(written: WrittenStep, pointer: string, problems: Problems): Template | null {
+  if (written.body !== undefined) return template(written.body as Json, `${pointer}/body`, problems);
+  const text = written.body_template;
+  return text === undefined
+    ? null
+    : problems.attempt(`${pointer}/body_template`, 'bad-template', () => compileBodyTemplate(text));
+}
+
+function extractOf(written: WrittenStep, pointer: string, problems: Problems): Map<string, Query> {
+  const extract = new Map<string, Query>();
+  for (const [variable, path] of Object.entries(written.extract ?? {})) {
+    const at = pointerTo(`${pointer}/extract`, variable);
+    if (variable === 'status')
+      problems.error(at, 'reserved-name', 'status is the HTTP status of the step', 'choose another name');
+    const query = problems.attempt(at, 'bad-jsonpath', () => compileQuery(path));
+    if (query !== null) extract.set(variable, query);
+  }
+  return extract;
+}
+
+function templates(
+  values: Readonly<Record<string, unknown>> | undefined,
+  pointer: string,
+  problems: Problems,
+): Record<string, Template> {
+  const compiled: Record<string, Template> = Object.create(null);
+  for (const [name, value] of Object.entries(values ?? {})) {
+    const one = template(value as Json, pointerTo(pointer, name), problems);
+    if (one !== null) compiled[name] = one;
+  }
+  return compiled;
+}
+
+/** Faults within templates have been told by {@link checkReferences}, each at its own place. */
+function template(value: Json, _pointer: string, problems: Problems): Template | null {
+  try {
+    return compileTemplate(value);
+  } catch (error) {
+    if (!problems.failed) throw error;
+    return null;
+  }
+}

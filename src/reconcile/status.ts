@@ -1,0 +1,60 @@
+/** What the reconciler says of itself: of the whole, and of each manifest. */
+import type { Diagnostic } from '../manifest/diagnostic.ts';
+import type { Kind } from '../manifest/kind.ts';
+import type { ManifestStatus } from './compile.ts';
+
+export interface ManifestState {
+  readonly kind: Kind;
+  readonly tenant: string | null;
+  readonly name: string;
+  readonly status: ManifestStatus;
+  /** The first error, or warning; null: there is nothing to say. */
+  readonly reason: string | null;
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly digest: string | null;
+  /** The revision that was tried last, and the one in force; null: none is. */
+  readonly revision_attempted: string;
+  readonly revision_applied: string | null;
+  /** ISO 8601 UTC, of the last change of this state. */
+  readonly changed_at: string;
+}
+
+export interface ReconcileStatus {
+  /** The revision of the snapshot in force; null before the first. */
+  readonly revision: string | null;
+  readonly revision_attempted: string | null;
+  /** Counts snapshots, from 1; 0 before the first. */
+  readonly generation: number;
+  /** How changes are noticed. */
+  readonly watch: 'events' | 'scanning';
+  /** Something is not as the directory says: see `error` and the manifests. */
+  readonly degraded: boolean;
+  /** Why the last reconcile could not be made; null: it was. */
+  readonly error: string | null;
+  readonly last_success_at: string | null;
+  readonly last_error_at: string | null;
+  readonly manifests: readonly ManifestState[];
+  /** What belongs to no manifest. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** The status before anything was read. */
+export const NOTHING_YET: ReconcileStatus = {
+  revision: null,
+  revision_attempted: null,
+  generation: 0,
+  watch: 'events',
+  degraded: true,
+  error: 'the directory has not been read yet',
+  last_success_at: null,
+  last_error_at: null,
+  manifests: [],
+  diagnostics: [],
+};
+
+/** Why the gateway cannot serve calls; null: it can, with what is in force. */
+export function notReadyReason(status: ReconcileStatus): string | null {
+  return status.generation > 0 ? null : (status.error ?? 'there is no configuration yet');
+}
