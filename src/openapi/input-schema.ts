@@ -2,20 +2,12 @@
  * The JSON Schema of what an operation takes, for tools that are made of it. It is made when somebody asks, from
  * the document, which an index does not keep.
  */
-import { isJson } from './media-type.ts';
+import { bareType } from './media-type.ts';
 import type { Operation, Parameter } from './operation.ts';
 import { fieldOf, parametersOf, readPathItem } from './path-item.ts';
-import {
-  follow,
-  isObject,
-  type JsonObject,
-  type Located,
-  Malformed,
-  member,
-  pointerTo,
-  textOf,
-} from './reference.ts';
+import { follow, isObject, type JsonObject, type Located, member, pointerTo, textOf } from './reference.ts';
 import { createInliner, type Inliner, type Schema, type SchemaLimits } from './schema.ts';
+import { isNothing } from './value.ts';
 
 /** A property of the input, and what it stands for. */
 export interface InputProperty {
@@ -42,10 +34,14 @@ export function inputProperties({ parameters, body }: Operation): readonly Input
   return body === null ? properties : [...properties, { name: 'body', parameter: null }];
 }
 
+/** Properties that are listed; an operation with more takes others too. */
+const MAX_PROPERTIES = 500;
+
 /**
  * The schema of an operation of `document`, which must be the value that the operation was indexed from: an object
- * of {@link inputProperties}. References are written out, at most `recursion` times within themselves, and the
- * whole keeps about to its limit of bytes; what is beyond is not restricted.
+ * of {@link inputProperties}, and of the body in the media type that the gateway prefers. References are written
+ * out, at most `recursion` times within themselves, and the whole keeps about to its limit of bytes; what is beyond
+ * is not restricted.
  */
 export function inputSchema(
   document: unknown,
@@ -54,49 +50,83 @@ export function inputSchema(
 ): Schema {
   const written = locate(document, operation);
   const inliner = createInliner(document, limits);
-  const properties: [string, Schema][] = [];
-  const required: string[] = [];
-  for (const { name, parameter } of inputProperties(operation)) {
-    const isRequired =
-      parameter === null ? operation.body?.required === true : parameter.required && parameter.default === undefined;
-    if (isRequired) required.push(name);
-    properties.push([name, propertySchema(inliner, written, operation, parameter)]);
-  }
+  const properties = inputProperties(operation);
+  const listed = properties.slice(0, MAX_PROPERTIES);
+  const schemas = listed.map(({ name, parameter }): [string, Schema] => [
+    name,
+    parameter === null
+      ? bodySchema(inliner, operation, written)
+      : parameterSchema(inliner, parameter, written),
+  ]);
   inliner.fill();
+  const required = listed.filter((property) => isRequired(operation, property)).map(({ name }) => name);
   return {
     type: 'object',
-    properties: Object.fromEntries(properties),
+    properties: Object.fromEntries(schemas),
     ...(required.length > 0 && { required }),
-    additionalProperties: false,
+    ...(listed.length === properties.length && { additionalProperties: false }),
   };
 }
 
-/** An operation where it is written; nothing of one that is from no document. */
+function isRequired({ body }: Operation, { parameter }: InputProperty): boolean {
+  if (parameter === null) return body?.required === true;
+  return parameter.required && isNothing(parameter.default);
+}
+
+/** What of an operation is written in the document; nothing, for one that is from none. */
 interface Written {
-  readonly document: unknown;
   readonly parameters: readonly Located<JsonObject>[];
   readonly body: Located<JsonObject> | null;
 }
 
 function locate(document: unknown, { pointer }: Operation): Written {
-  const nothing: Written = { document, parameters: [], body: null };
-  const [path, key] = (pointer ?? '')
+  const [path = '', key = ''] = (pointer ?? '')
     .split('/')
     .slice(2)
     .map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'));
-  if (path === undefined || key === undefined) return nothing;
-  const paths = member(document, 'paths');
-  const item = readPathItem(document, { value: member(paths, path), pointer: pointerTo('/paths', path) });
-  const field = fieldOf(item, key);
-  if (field === null) return nothing;
-  const operation = follow(document, field);
-  const body = member(operation.value, 'requestBody');
+  const item = pointer === null ? undefined : member(member(document, 'paths'), path);
+  if (item === undefined) return { parameters: [], body: null };
+  const layers = readPathItem(document, { value: item, pointer: pointerTo('/paths', path) });
+  const operation = follow(document, fieldOf(layers, key) ?? { value: {}, pointer: '' });
+  const body = below(operation, 'requestBody');
   return {
-    document,
-    parameters: parametersOf(document, item, operation, () => undefined),
-    body:
-      body === undefined
-        ? null
-        : follow(document, { value: body, pointer: pointerTo(operation.pointer, 'requestBody') }),
+    parameters: parametersOf(document, layers, operation, () => undefined),
+    body: body === null ? null : follow(document, body),
   };
+}
+
+function parameterSchema(inliner: Inliner, parameter: Parameter, { parameters }: Written): Schema {
+  const written = parameters.find(({ value }) => {
+    const name = textOf(value, 'name') ?? '';
+    return (
+      value.in === parameter.in && (parameter.in === 'header' ? name.toLowerCase() : name) === parameter.name
+    );
+  });
+  if (written === undefined) return { type: 'string' };
+  const content = below(written, 'content');
+  const described = content === null ? written : firstOf(content);
+  const schema = described === null ? null : below(described, 'schema');
+  return inliner.add(schema ?? ANYTHING, { description: textOf(written.value, 'description') });
+}
+
+function bodySchema(inliner: Inliner, { body: taken }: Operation, { body }: Written): Schema {
+  const type = taken?.types[0];
+  const content = body === null ? null : below(body, 'content');
+  const key = Object.keys(content?.value ?? {}).find((one) => bareType(one) === type?.media_type);
+  const described = content === null || key === undefined ? null : below(content, key);
+  const schema = described === null ? null : below(described, 'schema');
+  const files = type?.kind === 'multipart' || type?.kind === 'binary';
+  return inliner.add(schema ?? ANYTHING, { description: textOf(body?.value, 'description'), files });
+}
+
+const ANYTHING: Located = { value: {}, pointer: '' };
+
+function below({ value, pointer }: Located<JsonObject>, key: string): Located<JsonObject> | null {
+  const child = member(value, key);
+  return isObject(child) ? { value: child, pointer: pointerTo(pointer, key) } : null;
+}
+
+function firstOf(map: Located<JsonObject>): Located<JsonObject> | null {
+  const [key] = Object.keys(map.value);
+  return key === undefined ? null : below(map, key);
 }

@@ -3,7 +3,16 @@
  * is translated or dropped. A value that fits the document's schema fits the result; where something is cut or
  * cannot be translated, the result takes more than the document does, never less.
  */
-import { follow, isObject, type JsonObject, type Located, Malformed, member, pointerTo, resolve } from './reference.ts';
+import {
+  follow,
+  isObject,
+  type JsonObject,
+  type Located,
+  Malformed,
+  member,
+  pointerTo,
+  resolve,
+} from './reference.ts';
 
 export type Schema = Record<string, unknown>;
 
@@ -16,9 +25,16 @@ export interface SchemaLimits {
   readonly bytes: number;
 }
 
+export interface InlineOptions {
+  /** Said of the schema instead of its own description. */
+  readonly description?: string | null;
+  /** Bytes may be given as `{base64}`. */
+  readonly files?: boolean;
+}
+
 export interface Inliner {
-  /** A schema that is filled in by {@link Inliner.fill}. With `files`, bytes may be given as `{base64}`. */
-  add(schema: Located, options?: { readonly files: boolean }): Schema;
+  /** A schema that {@link Inliner.fill} fills in. */
+  add(schema: Located, options?: InlineOptions): Schema;
   fill(): void;
 }
 
@@ -36,130 +52,154 @@ interface Job {
   readonly files: boolean;
 }
 
-/** One level after the other, so that what is cut is the deepest. */
+/** References around a schema, those that only lead to references among them. */
+const MAX_WITHIN = 64;
+
+interface Work {
+  readonly document: unknown;
+  readonly limits: SchemaLimits;
+  /** One level after the other, so that what is cut is the deepest. */
+  readonly queue: Job[];
+  bytes: number;
+}
+
 export function createInliner(document: unknown, limits: SchemaLimits): Inliner {
-  const queue: Job[] = [];
-  let bytes = 0;
-  const afford = (cost: number): boolean => {
-    if (bytes + cost > limits.bytes) return false;
-    bytes += cost;
-    return true;
-  };
-  const enqueue = (source: Located, from: Omit<Job, 'source' | 'into'>): Schema => {
-    const into: Schema = {};
-    queue.push({ ...from, source, into });
-    return into;
-  };
+  const work: Work = { document, limits, queue: [], bytes: 0 };
   return {
-    add: (source, { files } = { files: false }) => enqueue(source, { within: null, depth: 0, files }),
+    add(source, { description = null, files = false } = {}) {
+      const into: Schema = {};
+      if (description !== null) set(work, into, 'description', description);
+      work.queue.push({ source, into, within: null, depth: 0, files });
+      return into;
+    },
     fill() {
-      for (let next = 0; next < queue.length; next += 1) fillIn(document, limits, queue[next]!, afford, enqueue);
-      queue.length = 0;
+      for (let next = 0; next < work.queue.length; next += 1) fillIn(work, work.queue[next]!);
+      work.queue.length = 0;
     },
   };
 }
 
-type Afford = (cost: number) => boolean;
-type Enqueue = (source: Located, from: Omit<Job, 'source' | 'into'>) => Schema;
+/** Whether there is room for so many more bytes, which are then taken. */
+function afford(work: Work, bytes: number): boolean {
+  if (work.bytes + bytes > work.limits.bytes) return false;
+  work.bytes += bytes;
+  return true;
+}
 
-function fillIn(document: unknown, limits: SchemaLimits, job: Job, afford: Afford, enqueue: Enqueue): void {
-  const { source, into, depth, files } = job;
-  if (source.value === false) into.not = {};
-  if (!isObject(source.value) || depth > limits.depth || !afford(2)) return;
-  const reference = member(source.value, '$ref');
+function set(work: Work, into: Schema, key: string, value: unknown): void {
+  if (afford(work, key.length + 4 + JSON.stringify(value).length)) into[key] = value;
+}
+
+function fillIn(work: Work, job: Job): void {
+  const { source, into, within, depth, files } = job;
+  const { value, pointer } = source;
+  if (value === false) into.not = {};
+  if (!isObject(value) || depth > work.limits.depth || !afford(work, 2)) return;
+  const reference = member(value, '$ref');
   if (reference !== undefined) {
-    const target = enter(document, limits, job, reference);
+    const target = enter(work, job, reference);
     if (target === null) return;
-    const own = Object.keys(source.value).filter((key) => key !== '$ref');
-    if (own.length === 0) {
-      fillIn(document, limits, { ...job, ...target }, afford, enqueue);
+    if (Object.keys(value).length === 1) {
+      work.queue.push({ ...job, ...target });
       return;
     }
     // OpenAPI 3.1 lets a reference stand beside other keywords; both hold.
-    into.allOf = [enqueue(target.source, { within: target.within, depth, files })];
+    const referred: Schema = {};
+    work.queue.push({ ...job, ...target, into: referred });
+    into.allOf = [referred];
   }
-  const { value, pointer } = source as Located<JsonObject>;
   if (files && isBytes(value)) {
     Object.assign(into, BYTES);
     return;
   }
-  copyKeywords(value, into, afford);
-  const below = { within: job.within, depth: depth + 1, files };
-  const sub = (child: unknown, at: string): Schema => enqueue({ value: child, pointer: at }, below);
-  addProperties(document, source as Located<JsonObject>, into, afford, sub);
-  const items = member(value, 'items');
-  if (isSchema(items) && member(value, 'prefixItems') === undefined) {
-    into.items = sub(items, pointerTo(pointer, 'items'));
-  }
-  addCombined(source as Located<JsonObject>, into, afford, sub);
+  copyKeywords(work, value, into);
+  const sub: Sub = (child, at) => {
+    const below: Schema = {};
+    work.queue.push({ source: { value: child, pointer: at }, into: below, within, depth: depth + 1, files });
+    return below;
+  };
+  addProperties(work, { value, pointer }, into, sub);
+  addItems({ value, pointer }, into, sub);
+  addCombined(work, { value, pointer }, into, sub);
 }
 
 /** What a reference leads to; null: nothing, or what is written out around it often enough. */
 function enter(
-  document: unknown,
-  limits: SchemaLimits,
-  job: Job,
+  work: Work,
+  { source, within }: Job,
   reference: unknown,
 ): Pick<Job, 'source' | 'within'> | null {
   let target: Located;
   try {
-    target = resolve(document, reference, job.source.pointer);
+    target = resolve(work.document, reference, source.pointer);
   } catch (error) {
     // Nothing is known of the value, so that anything fits.
     if (error instanceof Malformed) return null;
     throw error;
   }
   let times = 0;
-  for (let outer = job.within; outer !== null; outer = outer.outer) {
+  let around = 0;
+  for (let outer = within; outer !== null; outer = outer.outer) {
+    around += 1;
     if (outer.pointer === target.pointer) times += 1;
   }
-  if (times > limits.recursion) return null;
-  return { source: target, within: { pointer: target.pointer, outer: job.within } };
+  if (times > work.limits.recursion || around === MAX_WITHIN) return null;
+  return { source: target, within: { pointer: target.pointer, outer: within } };
 }
 
 type Sub = (child: unknown, pointer: string) => Schema;
 
 /** `properties` and what depends on it, which hold together or not at all. */
-function addProperties(
-  document: unknown,
-  { value, pointer }: Located<JsonObject>,
-  into: Schema,
-  afford: Afford,
-  sub: Sub,
-): void {
+function addProperties(work: Work, { value, pointer }: Located<JsonObject>, into: Schema, sub: Sub): void {
   const written = member(value, 'properties');
   const properties = isObject(written) ? written : {};
   const at = pointerTo(pointer, 'properties');
-  const names = Object.keys(properties).filter(
-    (name) => !isReadOnly(document, { value: properties[name], pointer: pointerTo(at, name) }),
-  );
-  if (!afford(names.reduce((sum, name) => sum + name.length + 4, 0))) return;
+  const readOnly = new Set<unknown>();
+  const names = Object.keys(properties).filter((name) => {
+    const isDropped = isReadOnly(work.document, { value: properties[name], pointer: pointerTo(at, name) });
+    if (isDropped) readOnly.add(name);
+    return !isDropped;
+  });
+  if (
+    !afford(
+      work,
+      names.reduce((sum, name) => sum + name.length + 4, 0),
+    )
+  )
+    return;
   if (names.length > 0) {
-    into.properties = mapOf(names, (name) => sub(properties[name], pointerTo(at, name)));
+    // Object.fromEntries makes a property of any key, `__proto__` among them.
+    into.properties = Object.fromEntries(
+      names.map((name) => [name, sub(properties[name], pointerTo(at, name))]),
+    );
   }
-  const required = member(value, 'required');
-  if (Array.isArray(required)) {
-    const dropped = new Set(Object.keys(properties).filter((name) => !names.includes(name)));
-    const needed = required.filter((name) => typeof name === 'string' && !dropped.has(name));
-    if (needed.length > 0 && afford(JSON.stringify(needed).length)) into.required = [...new Set(needed)];
-  }
+  const needed = new Set([member(value, 'required')].flat().filter((name) => typeof name === 'string'));
+  const required = [...needed].filter((name) => !readOnly.has(name));
+  if (required.length > 0) set(work, into, 'required', required);
   const others = member(value, 'additionalProperties');
-  if (isSchema(others) && member(value, 'patternProperties') === undefined) {
-    into.additionalProperties = others === false ? false : sub(others, pointerTo(pointer, 'additionalProperties'));
-  }
+  if (others === false && member(value, 'patternProperties') === undefined) into.additionalProperties = false;
+  if (isObject(others)) into.additionalProperties = sub(others, pointerTo(pointer, 'additionalProperties'));
+}
+
+/** Draft-07 has no `prefixItems`, beside which `items` would speak of all items. */
+function addItems({ value, pointer }: Located<JsonObject>, into: Schema, sub: Sub): void {
+  const items = member(value, 'items');
+  const isSchema = typeof items === 'boolean' || isObject(items);
+  if (isSchema && member(value, 'prefixItems') === undefined)
+    into.items = sub(items, pointerTo(pointer, 'items'));
 }
 
 /** `allOf`, `anyOf`, and `oneOf` as `anyOf`: branches that are cut would fit together, where only one may. */
-function addCombined({ value, pointer }: Located<JsonObject>, into: Schema, afford: Afford, sub: Sub): void {
+function addCombined(work: Work, { value, pointer }: Located<JsonObject>, into: Schema, sub: Sub): void {
+  const all = [into.allOf ?? []].flat();
   for (const key of ['allOf', 'anyOf', 'oneOf']) {
     const written = member(value, key);
-    if (!Array.isArray(written) || written.length === 0 || !afford(written.length * 3)) continue;
-    const at = pointerTo(pointer, key);
-    const branches = written.map((branch, index) => sub(branch, pointerTo(at, index)));
-    if (key === 'allOf') into.allOf = [...((into.allOf as Schema[] | undefined) ?? []), ...branches];
-    else if (into.anyOf === undefined) into.anyOf = branches;
-    else into.allOf = [...((into.allOf as Schema[] | undefined) ?? []), { anyOf: branches }];
+    if (!Array.isArray(written) || written.length === 0 || !afford(work, written.length * 3)) continue;
+    const branches = written.map((branch, index) => sub(branch, pointerTo(pointerTo(pointer, key), index)));
+    if (key === 'allOf') all.push(...branches);
+    else all.push({ anyOf: branches });
   }
+  if (all.length > 0) into.allOf = all;
 }
 
 type Check = (value: unknown) => boolean;
@@ -195,14 +235,26 @@ const KEYWORDS: readonly (readonly [key: string, check: Check])[] = [
 /** Those that validators of JSON Schema know; any other one is the document's own. */
 const FORMATS: ReadonlySet<unknown> = new Set([
   ...['date', 'time', 'date-time', 'duration', 'uri', 'uri-reference', 'uri-template', 'email', 'hostname'],
-  ...['ipv4', 'ipv6', 'uuid', 'regex', 'json-pointer', 'int32', 'int64', 'float', 'double', 'password', 'byte'],
+  ...[
+    'ipv4',
+    'ipv6',
+    'uuid',
+    'regex',
+    'json-pointer',
+    'int32',
+    'int64',
+    'float',
+    'double',
+    'password',
+    'byte',
+  ],
 ]);
 
 const TYPES: ReadonlySet<unknown> = new Set([
   ...['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'],
 ]);
 
-function copyKeywords(value: JsonObject, into: Schema, afford: Afford): void {
+function copyKeywords(work: Work, value: JsonObject, into: Schema): void {
   // OpenAPI 3.0 says null by `nullable`.
   const nullable = member(value, 'nullable') === true;
   const types = [member(value, 'type')].flat().filter((type) => TYPES.has(type));
@@ -210,14 +262,15 @@ function copyKeywords(value: JsonObject, into: Schema, afford: Afford): void {
   if (types.length > 0) into.type = types.length === 1 ? types[0] : [...new Set(types)];
   for (const [key, check] of KEYWORDS) {
     const keyword = member(value, key);
-    if (keyword !== undefined && check(keyword)) set(into, key, keyword, afford);
+    if (keyword === undefined || key in into || !check(keyword)) continue;
+    set(work, into, key, keyword);
   }
   const allowed = member(value, 'enum');
   if (Array.isArray(allowed) && allowed.length > 0) {
-    set(into, 'enum', nullable && !allowed.includes(null) ? [...allowed, null] : allowed, afford);
+    set(work, into, 'enum', nullable && !allowed.includes(null) ? [...allowed, null] : allowed);
   }
   const example = member(value, 'example');
-  if (example !== undefined) set(into, 'examples', [example], afford);
+  if (example !== undefined) set(work, into, 'examples', [example]);
   for (const side of ['Minimum', 'Maximum']) {
     // In OpenAPI 3.0 these say that the bound beside them is not a value itself.
     if (member(value, `exclusive${side}`) !== true) continue;
@@ -226,10 +279,6 @@ function copyKeywords(value: JsonObject, into: Schema, afford: Afford): void {
     into[`exclusive${side}`] = bound;
     delete into[side.toLowerCase()];
   }
-}
-
-function set(into: Schema, key: string, value: unknown, afford: Afford): void {
-  if (afford(key.length + 4 + JSON.stringify(value).length)) into[key] = value;
 }
 
 /** A body or part of bytes: text is sent as UTF-8. */
@@ -251,7 +300,8 @@ const BYTES: Schema = {
 
 function isBytes(schema: JsonObject): boolean {
   const isString = member(schema, 'type') === 'string';
-  const media = member(schema, 'contentMediaType') !== undefined && member(schema, 'contentEncoding') === undefined;
+  const media =
+    member(schema, 'contentMediaType') !== undefined && member(schema, 'contentEncoding') === undefined;
   return (isString && member(schema, 'format') === 'binary') || media;
 }
 
@@ -264,10 +314,6 @@ function isReadOnly(document: unknown, schema: Located): boolean {
   }
 }
 
-function isSchema(value: unknown): boolean {
-  return typeof value === 'boolean' || isObject(value);
-}
-
 /** Patterns of other languages occur; one that cannot be compiled here says nothing. */
 function isPattern(value: unknown): boolean {
   if (typeof value !== 'string') return false;
@@ -277,9 +323,4 @@ function isPattern(value: unknown): boolean {
   } catch {
     return false;
   }
-}
-
-/** An object with any keys, `__proto__` among them. */
-function mapOf(names: readonly string[], valueOf: (name: string) => Schema): Record<string, Schema> {
-  return Object.fromEntries(names.map((name) => [name, valueOf(name)]));
 }

@@ -22,7 +22,8 @@ export interface DataPlaneDeps {
 /** The Koa application of the data plane. */
 export function createDataPlane(deps: DataPlaneDeps): Koa {
   const app = new Koa();
-  const router = new Router();
+  // One spelling a route, so that a proxy's rules in front of it mean what they say.
+  const router = new Router({ sensitive: true, strict: true });
 
   app.use(async (context, next) => {
     context.set('X-Content-Type-Options', 'nosniff');

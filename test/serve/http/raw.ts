@@ -21,7 +21,7 @@ export async function sendRaw(url: string, text: string): Promise<Raw> {
   });
   // A connection that is cut has ended too.
   socket.on('error', () => undefined);
-  const answer = once(socket, 'close').then(() => came);
+  const answer = new Promise<string>((resolve) => socket.on('close', () => resolve(came)));
   if (text !== '') socket.write(text);
   return { socket, answer };
 }
