@@ -3,7 +3,7 @@
 #   docker run -v ./gateway.d:/gateway.d:ro -v seal-data:/data -p 8089:8089 seal-gateway
 # Podman keeps the health check only with `podman build --format docker`. docs/operations.md tells more.
 
-# Any image with Node 24, npm, glibc and a shell.
+# Any image with Node 24, npm and a shell.
 ARG NODE_IMAGE=docker.io/library/node:24-slim
 
 FROM ${NODE_IMAGE} AS source
@@ -12,11 +12,13 @@ WORKDIR /app
 ARG NPM_CONFIG_REGISTRY
 COPY package.json package-lock.json .npmrc ./
 
+# No package needs its install script: better-sqlite3 brings its binaries.
 FROM source AS dependencies
-RUN npm ci --omit=dev --loglevel=error && npm cache clean --force --loglevel=error
+RUN npm ci --omit=dev --ignore-scripts --loglevel=error \
+ && cd node_modules/better-sqlite3 && rm -rf deps src prebuilds/darwin-* prebuilds/win32-*
 
 FROM source AS build
-RUN npm ci --loglevel=error
+RUN npm ci --ignore-scripts --loglevel=error
 COPY tsconfig.json ./
 COPY schemas ./schemas
 COPY src ./src

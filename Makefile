@@ -26,8 +26,9 @@ help: ## List the targets
 	npm install --prefix .toolchain --no-save --no-package-lock --loglevel=error $*@24
 	@touch $@
 
+# No package needs its install script: better-sqlite3 brings its binaries, yet npm would compile it from a lock file.
 $(INSTALLED): package.json package-lock.json | $(TOOLCHAIN)
-	npm ci --loglevel=error
+	npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
 .PHONY: install

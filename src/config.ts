@@ -125,8 +125,13 @@ export function loadConfig(path?: string, env: NodeJS.ProcessEnv = process.env):
 }
 
 /** The value of an environment variable that is not configuration but a command's default (such as the URL to call). */
-export function environment(name: 'SEAL_GATEWAY_URL', env: NodeJS.ProcessEnv = process.env): string | null {
+export function environment(name: 'SEAL_GATEWAY_URL' | 'GITHUB_STEP_SUMMARY', env: NodeJS.ProcessEnv = process.env): string | null {
   return env[name] ?? null;
+}
+
+/** The environment for the system's git, which finds its programs and the credentials of remotes by it. */
+export function gitEnvironment(env: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string | undefined>> {
+  return env;
 }
 
 function chooseFile(path: string | undefined, env: NodeJS.ProcessEnv): string | null {

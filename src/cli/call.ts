@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { SealClient, SealError } from '../client.ts';
 import { environment } from '../config.ts';
+import { parseTokens } from '../envelope/canonical.ts';
+import { firstInexact } from '../envelope/exact.ts';
 import { AGENT_KEY, readKey } from './keys.ts';
 import { CliError, type OutputOptions } from './output.ts';
 import type { CliDeps } from './program.ts';
@@ -32,6 +34,9 @@ export function gatewayOptions(command: Command): Command {
 
 /** A client for one command. */
 export async function clientOf(options: CallOptions): Promise<SealClient> {
+  if (!/^https?:$/.test(URL.parse(options.gateway)?.protocol ?? '')) {
+    throw new CliError(`--gateway ${options.gateway}: expected a URL, such as ${DEFAULT_URL}`);
+  }
   return new SealClient({
     gateway_url: options.gateway,
     private_key: readKey(options.key, 'agent key').d,
@@ -84,33 +89,47 @@ export function explain(
   return new CliError(`${error.code} ${error.name}: ${error.message}${problems}`);
 }
 
-function argumentsOf(options: CallOptions): Record<string, unknown> {
-  const args: Record<string, unknown> = {};
+export function argumentsOf(options: Pick<CallOptions, 'arg' | 'argsJson'>): Record<string, unknown> {
+  // A list until the end: a key may be `__proto__`.
+  const entries: [string, unknown][] = [];
   if (options.argsJson !== undefined) {
-    const text = options.argsJson.startsWith('@')
-      ? readFileSync(options.argsJson.slice(1), 'utf8')
-      : options.argsJson;
-    const value = parseJson(text);
+    const value = parseJson(textOf(options.argsJson), '--args-json');
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new CliError('--args-json: expected a JSON object, such as {"email": "a@b.example"}');
     }
-    Object.assign(args, value);
+    entries.push(...Object.entries(value));
   }
   for (const pair of options.arg ?? []) {
     const match = /^([^=:]+)(:?=)(.*)$/s.exec(pair);
     if (match === null) throw new CliError(`--arg ${pair}: expected key=value`);
     const [, key = '', operator, text = ''] = match;
-    args[key] = operator === ':=' ? text : (parseJson(text) ?? text);
+    const value = operator === ':=' ? text : parseJson(text, `--arg ${key}`);
+    entries.push([key, value === undefined ? text : value]);
   }
-  return args;
+  return Object.fromEntries(entries);
 }
 
-function parseJson(text: string): unknown {
+/** The text itself, or of the file that `@FILE` names. */
+function textOf(given: string): string {
+  if (!given.startsWith('@')) return given;
+  const file = given.slice(1);
   try {
-    const value: unknown = JSON.parse(text);
-    // A number that would lose digits stays the text it was.
-    return typeof value === 'number' && String(value) !== text ? undefined : value;
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CliError(`--args-json: ${file} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** undefined: it is no JSON, or a number that would lose digits, which stays the text it was. */
+function parseJson(text: string, option: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
   } catch {
     return undefined;
   }
+  const lost = firstInexact(parseTokens(text).root);
+  if (lost === null) return value;
+  if (lost === '') return undefined;
+  throw new CliError(`${option}: the number at ${lost} would lose digits; write it as a string`);
 }

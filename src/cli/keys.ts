@@ -32,38 +32,54 @@ export function publicHalf({ kty, crv, x, kid }: PrivateJwk): JWK {
 
 /** Writes a private key, mode 0600; refuses to replace a file. */
 export function writeKey(file: string, key: PrivateJwk): void {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw unwritable(file, error);
+  }
   try {
     writeFileSync(file, `${JSON.stringify(key)}\n`, { mode: 0o600, flag: 'wx' });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      throw new CliError(
-        `${file} exists; a key is never overwritten. Name another file, or remove this one yourself.`,
-      );
-    }
-    throw new CliError(`${file} cannot be written: ${(error as Error).message}`);
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unwritable(file, error);
+    throw new CliError(
+      `${file} exists; a key is never overwritten. Name another file, or remove this one yourself.`,
+    );
   }
+}
+
+function unwritable(file: string, error: unknown): CliError {
+  return new CliError(`${file} cannot be written: ${(error as Error).message}`);
 }
 
 /** Reads a private key; refuses one that others may read. */
 export function readKey(file: string, purpose: string): PrivateJwk {
-  let text: string;
+  const key = parse(readPrivate(file, purpose)) as Partial<PrivateJwk> | null;
+  if (key?.kty !== 'OKP' || key.crv !== 'Ed25519' || !isBytes32(key.d) || !isBytes32(key.x)) {
+    throw new CliError(`${file} is not an Ed25519 private JWK, as keygen writes it`);
+  }
+  return { ...key, kid: key.kid ?? 'key' } as PrivateJwk;
+}
+
+function readPrivate(file: string, purpose: string): string {
   try {
     if ((statSync(file).mode & 0o077) !== 0) {
       throw new CliError(`${file}: others may read this private key; chmod 600 ${file}`);
     }
-    text = readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof CliError) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw new CliError(`${file} cannot be read: ${(error as Error).message}`);
+    }
     throw new CliError(
       `no ${purpose} at ${file}: make one with "seal-gateway keygen --out ${file}", or "seal-gateway init"`,
     );
   }
-  const key = parse(text) as Partial<PrivateJwk> | null;
-  if (key?.kty !== 'OKP' || key.crv !== 'Ed25519' || typeof key.d !== 'string' || typeof key.x !== 'string') {
-    throw new CliError(`${file} is not an Ed25519 private JWK, as keygen writes it`);
-  }
-  return { ...key, kid: key.kid ?? 'key' } as PrivateJwk;
+}
+
+/** 32 bytes as base64url. */
+function isBytes32(value: unknown): boolean {
+  return typeof value === 'string' && /^[A-Za-z0-9_-]{43}$/.test(value);
 }
 
 function parse(text: string): unknown {

@@ -29,10 +29,13 @@ export function print(console: Console, options: OutputOptions, value: unknown, 
   console.out(options.output === 'json' ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
 }
 
-/** Rows as aligned columns; the first row is the head. */
+/** Rows as aligned columns; the first row is the head. A row is one line, whatever its texts hold. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
+  const lines = rows.map((row) => row.map((cell) => cell.replace(/[\s\p{Cc}]+/gu, ' ').trim()));
+  const widths = (lines[0] ?? []).map((_, column) =>
+    Math.max(...lines.map((row) => row[column]?.length ?? 0)),
+  );
+  return lines
     .map((row) =>
       row
         .map((cell, i) => cell.padEnd(widths[i] ?? 0))

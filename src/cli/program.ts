@@ -5,11 +5,14 @@ import { ConfigError } from '../config.ts';
 import { GatewayError } from '../errors.ts';
 import { addAudit } from './audit.ts';
 import { addCall } from './call.ts';
+import { addCanI } from './can-i.ts';
 import { addInit } from './init.ts';
 import { addKeygen } from './keygen.ts';
 import { CliError, type Console, EXIT } from './output.ts';
+import { addPlan } from './plan.ts';
 import { addSchema } from './schema.ts';
 import { addServe, type StartGateway } from './serve.ts';
+import { addTest } from './test.ts';
 import { addToken } from './token.ts';
 import { addTools } from './tools.ts';
 import { addValidate } from './validate.ts';
@@ -33,6 +36,9 @@ export function createProgram(deps: CliDeps): Command {
   for (const add of [
     addServe,
     addValidate,
+    addPlan,
+    addCanI,
+    addTest,
     addCall,
     addTools,
     addKeygen,
@@ -45,6 +51,8 @@ export function createProgram(deps: CliDeps): Command {
   }
   for (const command of leaves(program)) {
     command.exitOverride().configureOutput({ writeOut: deps.console.out, writeErr: deps.console.err });
+    // Some commands print more formats than these and say so themselves.
+    if (command.options.some(({ long }) => long === '--output')) continue;
     command.addOption(
       new Option('-o, --output <format>', 'what to print').choices(['text', 'json']).default('text'),
     );

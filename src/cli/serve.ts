@@ -3,6 +3,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type Config, loadConfig } from '../config.ts';
 import { createLog, type Log } from '../log.ts';
+import { StoreOpenError } from '../store/store.ts';
 import { CliError } from './output.ts';
 import type { CliDeps } from './program.ts';
 
@@ -33,23 +34,33 @@ export function addServe(program: Command, { startGateway, console }: CliDeps): 
     .option('--ready-file <file>', 'write the bound addresses there, as JSON, once the gateway serves')
     .option('--watch <how>', 'auto: file events and resync; poll: the resync alone')
     .action(async (options: ServeOptions) => {
-      const { config, file, warnings } = loadConfig(options.config);
       if (options.watch !== undefined && options.watch !== 'auto' && options.watch !== 'poll') {
         throw new CliError(`--watch ${String(options.watch)}: expected auto or poll`);
       }
+      const { config, file, warnings } = loadConfig(options.config);
       const log = createLog(config.log.level);
       for (const warning of warnings) log.warn(warning);
       const reconcile = { ...config.reconcile, ...(options.watch !== undefined && { watch: options.watch }) };
       log.info({ config: file ?? 'defaults' }, 'starting');
       const stopped = whenToldToStop(log);
-      const gateway = await startGateway({ ...config, reconcile }, log);
-      if (options.readyFile !== undefined)
-        writeWhole(options.readyFile, `${JSON.stringify(gateway.addresses)}\n`);
-      console.err(`seal-gateway: serving ${JSON.stringify(gateway.addresses)}; Ctrl-C stops it\n`);
-      await stopped;
-      await gateway.close();
+      const gateway = await startGateway({ ...config, reconcile }, log).catch(explain);
+      try {
+        const addresses = JSON.stringify(gateway.addresses);
+        if (options.readyFile !== undefined) writeWhole(options.readyFile, `${addresses}\n`);
+        console.err(`seal-gateway: serving ${addresses}; Ctrl-C stops it\n`);
+        await stopped;
+      } finally {
+        await gateway.close();
+      }
       log.info('stopped');
     });
+}
+
+/** What the operator can mend, said without a stack: the store, an address that is taken, a file that is not there. */
+function explain(error: unknown): never {
+  const system = error instanceof Error && 'syscall' in error;
+  if (error instanceof StoreOpenError || system) throw new CliError(error.message);
+  throw error;
 }
 
 /** The first signal begins a shutdown; a second one ends the process at once. */
@@ -69,6 +80,10 @@ function whenToldToStop(log: Log): Promise<void> {
 
 /** A reader never sees half of the file. */
 function writeWhole(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text);
-  renameSync(`${file}.new`, file);
+  try {
+    writeFileSync(`${file}.new`, text);
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    throw new CliError(`--ready-file ${file} cannot be written: ${(error as Error).message}`);
+  }
 }

@@ -26,24 +26,40 @@ export function lengthOf(walk: Walk, value: unknown): number | undefined {
     return codePoints(value);
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  return Array.isArray(value) ? value.length : Object.keys(value).length;
+  return Array.isArray(value) ? value.length : namesOf(walk, value).length;
 }
 
 function equal(walk: Walk, left: unknown, right: unknown): boolean {
   if (typeof left === 'string') spendText(walk, left);
   if (left === right) return true;
   if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false;
-  if (Array.isArray(left) !== Array.isArray(right)) return false;
-  const names = Object.keys(left);
-  if (names.length !== Object.keys(right).length) return false;
-  spend(walk, names.length);
   enter(walk);
-  const same = names.every(
-    (name) =>
-      Object.hasOwn(right, name) && equal(walk, left[name as keyof object], right[name as keyof object]),
-  );
+  const same =
+    Array.isArray(left) && Array.isArray(right)
+      ? equalLists(walk, left, right)
+      : Array.isArray(left) === Array.isArray(right) && equalObjects(walk, left, right);
   leave(walk);
   return same;
+}
+
+function equalLists(walk: Walk, left: readonly unknown[], right: readonly unknown[]): boolean {
+  if (left.length !== right.length) return false;
+  spend(walk, left.length);
+  return left.every((element, index) => equal(walk, element, right[index]));
+}
+
+function equalObjects(walk: Walk, left: object, right: object): boolean {
+  const names = namesOf(walk, left);
+  return (
+    names.length === namesOf(walk, right).length &&
+    names.every((name) => Object.hasOwn(right, name) && equal(walk, left[name], right[name]))
+  );
+}
+
+function namesOf(walk: Walk, value: object): (keyof object)[] {
+  const names = Object.keys(value) as (keyof object)[];
+  spend(walk, names.length);
+  return names;
 }
 
 /** Numbers, and texts by code point; other values have no order. */

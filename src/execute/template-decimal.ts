@@ -1,6 +1,9 @@
 /** Sums as people write them: 0.1 and 0.2 are 0.3. */
 
-const DECIMAL = /^(-?[0-9]{1,400})(?:\.([0-9]{1,400}))?(?:[eE]([+-]?[0-9]{1,3}))?$/;
+const DECIMAL = /^(-?(?:0|[1-9][0-9]{0,399}))(?:\.([0-9]{1,400}))?(?:[eE]([+-]?[0-9]{1,3}))?$/;
+
+/** A decimal point and digits that a safe integer holds, so that counting in units is exact. */
+const SHORT = /^-?[0-9.]{1,16}$/;
 
 /** The exact value of a decimal: `digits` divided by ten to the power of `places`. */
 interface Decimal {
@@ -16,23 +19,25 @@ export function isDecimal(value: unknown): value is number | string {
 
 /** The number nearest to the exact sum of what {@link isDecimal} accepts; possibly infinite. */
 export function sumDecimals(terms: Iterable<number | string>): number {
-  let whole = 0;
-  let digits = 0n;
-  let places = 0;
+  /** By decimal places: the sum of the terms that have so many, in units of the last. */
+  const units: number[] = [];
+  let total: Decimal = { digits: 0n, places: 0 };
   for (const term of terms) {
-    if (typeof term === 'number' && Number.isSafeInteger(term) && Number.isSafeInteger(whole + term)) {
-      whole += term;
-      continue;
-    }
-    const decimal = decimalOf(String(term));
-    if (decimal.places > places) {
-      digits *= 10n ** BigInt(decimal.places - places);
-      places = decimal.places;
-    }
-    digits += decimal.digits * 10n ** BigInt(places - decimal.places);
+    const text = String(term);
+    const places = SHORT.test(text) ? placesOf(text) : null;
+    const sum = places === null ? Number.NaN : (units[places] ?? 0) + Math.round(Number(text) * 10 ** places);
+    if (places !== null && Number.isSafeInteger(sum)) units[places] = sum;
+    else total = add(total, decimalOf(text));
   }
-  if (digits === 0n) return whole;
-  return Number(`${digits + BigInt(whole) * 10n ** BigInt(places)}e-${places}`);
+  units.forEach((sum, places) => {
+    total = add(total, { digits: BigInt(sum), places });
+  });
+  return Number(`${total.digits}e-${total.places}`);
+}
+
+function placesOf(text: string): number {
+  const point = text.indexOf('.');
+  return point < 0 ? 0 : text.length - point - 1;
 }
 
 function decimalOf(text: string): Decimal {
@@ -40,4 +45,9 @@ function decimalOf(text: string): Decimal {
   const digits = BigInt(whole + fraction);
   const places = fraction.length - Number(exponent);
   return places >= 0 ? { digits, places } : { digits: digits * 10n ** BigInt(-places), places: 0 };
+}
+
+function add(a: Decimal, b: Decimal): Decimal {
+  if (a.places < b.places) return add(b, a);
+  return { digits: a.digits + b.digits * 10n ** BigInt(a.places - b.places), places: a.places };
 }

@@ -55,7 +55,7 @@ export function readLeaf(
 ): Leaf {
   const parsed = parseText(text);
   const failed = 'problem' in parsed;
-  if (failed) problems.push({ pointer, offset: 0, message: parsed.problem });
+  if (failed) problems.push({ pointer, offset: parsed.offset, message: parsed.problem });
   const offsetOf = failed ? () => 0 : parsed.offsetOf;
   const roots = new Set<string>();
   return {

@@ -158,7 +158,7 @@ function checkArguments(tool: WorkflowTool, { arguments: args, inexact }: Reques
 }
 
 /** What policy matches as command and subcommand: a CLI tool's own name and words, else the plain arguments. */
-function policyNames(
+export function policyNames(
   tool: Tool | undefined,
   { arguments: args }: Requested,
 ): { command: string | null; subcommand: string | null } {

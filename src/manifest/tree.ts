@@ -69,8 +69,27 @@ export async function readTree(root: string): Promise<Tree> {
     reads: 0,
   };
   await readDirectory(walk, '', [walk.root]);
-  const files = new Map([...walk.files].sort(([a], [b]) => compareText(a, b)));
-  return { files, diagnostics: walk.diagnostics, digest: digestOf(files, walk.diagnostics) };
+  return makeTree([...walk.files.values()], walk.diagnostics);
+}
+
+/** A tree of files that are in memory already. */
+export function makeTree(list: readonly TreeFile[], diagnostics: readonly Diagnostic[]): Tree {
+  const sorted = [...list].sort((a, b) => compareText(a.path, b.path));
+  const files = new Map(sorted.map((file) => [file.path, file]));
+  return { files, diagnostics, digest: digestOf(files, diagnostics) };
+}
+
+export function treeFile(path: string, bytes: Buffer): TreeFile {
+  return { path, bytes, digest: hash('sha256', bytes, 'hex') };
+}
+
+/** Whether a file of this path below the root is read: by its ending, and no part of it is hidden. */
+export function isManifestFile(path: string): boolean {
+  return READABLE.test(path) && !path.split('/').some(isLeftOut);
+}
+
+function isLeftOut(name: string): boolean {
+  return name.startsWith('.') || /\.test\.ya?ml$/.test(name);
 }
 
 /** `above` holds the real paths on the way here, so that a link to one of them is seen as a loop. */
@@ -78,7 +97,7 @@ async function readDirectory(walk: Walk, path: string, above: readonly string[])
   const directory = join(walk.root, path);
   const entries = vanishing(directory, () => readdirSync(directory, { withFileTypes: true }));
   for (const entry of entries.sort((a, b) => compareText(a.name, b.name))) {
-    if (entry.name.startsWith('.') || /\.test\.ya?ml$/.test(entry.name)) continue;
+    if (isLeftOut(entry.name)) continue;
     const below = path === '' ? entry.name : `${path}/${entry.name}`;
     if (entry.isDirectory() || entry.isSymbolicLink())
       await followEntry(walk, below, entry.isDirectory(), above);
@@ -141,7 +160,7 @@ function readEntry(walk: Walk, path: string, regular: boolean): void {
       refuse(walk, path, 'file-too-large', `the file has ${status.size} bytes; at most ${most} are read`);
     } else {
       const bytes = readWhole(handle, status.size);
-      walk.files.set(path, { path, bytes, digest: hash('sha256', bytes, 'hex') });
+      walk.files.set(path, treeFile(path, bytes));
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

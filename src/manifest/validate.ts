@@ -29,6 +29,11 @@ export function validateKeySet(schema: KeySetSchema, document: unknown): Violati
   return check(schema, build, document);
 }
 
+/** What is wrong with a GatewayTest document. */
+export function validateTest(document: unknown): Violation[] {
+  return check('GatewayTest', () => readSchema('GatewayTest'), document);
+}
+
 /** Schemas are compiled when they are first needed, and once. */
 function check(name: string, build: () => JsonSchema, document: unknown): Violation[] {
   let validate = compiled.get(name);

@@ -6,7 +6,8 @@ import { bareType } from './media-type.ts';
 import type { Operation, Parameter } from './operation.ts';
 import { fieldOf, parametersOf, readPathItem } from './path-item.ts';
 import { follow, isObject, type JsonObject, type Located, member, pointerTo, textOf } from './reference.ts';
-import { createInliner, type Inliner, type Schema, type SchemaLimits } from './schema.ts';
+import { createInliner, type Inliner, type SchemaLimits } from './schema.ts';
+import type { Schema } from './schema-keywords.ts';
 import { isNothing } from './value.ts';
 
 /** A property of the input, and what it stands for. */

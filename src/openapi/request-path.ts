@@ -47,7 +47,7 @@ function checkText(text: string, allowSlash: boolean, refuse: Refuse): void {
   if (text === '') throw refuse('is empty');
   for (const part of allowSlash ? text.split('/') : [text]) {
     const decoded = decodeFully(part);
-    if (decoded === null) throw refuse('holds percent-encoding that is not UTF-8');
+    if (decoded === null) throw refuse('holds percent-encoding that cannot be undone');
     if (CONTROL.test(decoded)) throw refuse('holds a control character');
     if (/[/\\]/.test(decoded.normalize('NFKC'))) throw refuse('holds a slash or a backslash');
     if (isDotSegment(part)) throw refuse('is a dot segment');

@@ -13,8 +13,7 @@ import {
   pointerTo,
   resolve,
 } from './reference.ts';
-
-export type Schema = Record<string, unknown>;
+import { copyKeywords, type Schema } from './schema-keywords.ts';
 
 export interface SchemaLimits {
   /** How often a reference is written out within itself. */
@@ -109,10 +108,10 @@ function fillIn(work: Work, job: Job): void {
     into.allOf = [referred];
   }
   if (files && isBytes(value)) {
-    Object.assign(into, BYTES);
+    into.anyOf = bytesSchemas();
     return;
   }
-  copyKeywords(work, value, into);
+  copyKeywords(value, into, (key, keyword) => set(work, into, key, keyword));
   const sub: Sub = (child, at) => {
     const below: Schema = {};
     work.queue.push({ source: { value: child, pointer: at }, into: below, within, depth: depth + 1, files });
@@ -160,13 +159,8 @@ function addProperties(work: Work, { value, pointer }: Located<JsonObject>, into
     if (isDropped) readOnly.add(name);
     return !isDropped;
   });
-  if (
-    !afford(
-      work,
-      names.reduce((sum, name) => sum + name.length + 4, 0),
-    )
-  )
-    return;
+  const size = names.reduce((sum, name) => sum + name.length + 4, 0);
+  if (!afford(work, size)) return;
   if (names.length > 0) {
     // Object.fromEntries makes a property of any key, `__proto__` among them.
     into.properties = Object.fromEntries(
@@ -197,106 +191,18 @@ function addCombined(work: Work, { value, pointer }: Located<JsonObject>, into: 
     if (!Array.isArray(written) || written.length === 0 || !afford(work, written.length * 3)) continue;
     const branches = written.map((branch, index) => sub(branch, pointerTo(pointerTo(pointer, key), index)));
     if (key === 'allOf') all.push(...branches);
+    else if (into.anyOf === undefined) into.anyOf = branches;
     else all.push({ anyOf: branches });
   }
   if (all.length > 0) into.allOf = all;
 }
 
-type Check = (value: unknown) => boolean;
-
-const isText: Check = (value) => typeof value === 'string';
-const isNumber: Check = (value) => typeof value === 'number';
-const isCount: Check = (value) => Number.isInteger(value) && (value as number) >= 0;
-const isAny: Check = () => true;
-
-/** Keywords that are copied, in the order in which people read them. */
-const KEYWORDS: readonly (readonly [key: string, check: Check])[] = [
-  ['title', isText],
-  ['description', isText],
-  ['const', isAny],
-  ['default', isAny],
-  ['deprecated', (value) => value === true],
-  ['format', (value) => FORMATS.has(value)],
-  ['pattern', isPattern],
-  ['minLength', isCount],
-  ['maxLength', isCount],
-  ['minimum', isNumber],
-  ['maximum', isNumber],
-  ['exclusiveMinimum', isNumber],
-  ['exclusiveMaximum', isNumber],
-  ['multipleOf', (value) => typeof value === 'number' && value > 0],
-  ['minItems', isCount],
-  ['maxItems', isCount],
-  ['uniqueItems', (value) => value === true],
-  ['minProperties', isCount],
-  ['maxProperties', isCount],
-];
-
-/** Those that validators of JSON Schema know; any other one is the document's own. */
-const FORMATS: ReadonlySet<unknown> = new Set([
-  ...['date', 'time', 'date-time', 'duration', 'uri', 'uri-reference', 'uri-template', 'email', 'hostname'],
-  ...[
-    'ipv4',
-    'ipv6',
-    'uuid',
-    'regex',
-    'json-pointer',
-    'int32',
-    'int64',
-    'float',
-    'double',
-    'password',
-    'byte',
-  ],
-]);
-
-const TYPES: ReadonlySet<unknown> = new Set([
-  ...['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'],
-]);
-
-function copyKeywords(work: Work, value: JsonObject, into: Schema): void {
-  // OpenAPI 3.0 says null by `nullable`.
-  const nullable = member(value, 'nullable') === true;
-  const types = [member(value, 'type')].flat().filter((type) => TYPES.has(type));
-  if (nullable && types.length > 0) types.push('null');
-  if (types.length > 0) into.type = types.length === 1 ? types[0] : [...new Set(types)];
-  for (const [key, check] of KEYWORDS) {
-    const keyword = member(value, key);
-    if (keyword === undefined || key in into || !check(keyword)) continue;
-    set(work, into, key, keyword);
-  }
-  const allowed = member(value, 'enum');
-  if (Array.isArray(allowed) && allowed.length > 0) {
-    set(work, into, 'enum', nullable && !allowed.includes(null) ? [...allowed, null] : allowed);
-  }
-  const example = member(value, 'example');
-  if (example !== undefined) set(work, into, 'examples', [example]);
-  for (const side of ['Minimum', 'Maximum']) {
-    // In OpenAPI 3.0 these say that the bound beside them is not a value itself.
-    if (member(value, `exclusive${side}`) !== true) continue;
-    const bound = into[side.toLowerCase()];
-    if (bound === undefined) continue;
-    into[`exclusive${side}`] = bound;
-    delete into[side.toLowerCase()];
-  }
+/** A body or part of bytes: a text is sent as UTF-8. */
+function bytesSchemas(): Schema[] {
+  const text = { type: 'string' };
+  const properties = { base64: { ...text }, filename: { ...text }, content_type: { ...text } };
+  return [text, { type: 'object', properties, required: ['base64'], additionalProperties: false }];
 }
-
-/** A body or part of bytes: text is sent as UTF-8. */
-const BYTES: Schema = {
-  anyOf: [
-    { type: 'string' },
-    {
-      type: 'object',
-      required: ['base64'],
-      properties: {
-        base64: { type: 'string' },
-        filename: { type: 'string' },
-        content_type: { type: 'string' },
-      },
-      additionalProperties: false,
-    },
-  ],
-};
 
 function isBytes(schema: JsonObject): boolean {
   const isString = member(schema, 'type') === 'string';
@@ -311,16 +217,5 @@ function isReadOnly(document: unknown, schema: Located): boolean {
   } catch (error) {
     if (error instanceof Malformed) return false;
     throw error;
-  }
-}
-
-/** Patterns of other languages occur; one that cannot be compiled here says nothing. */
-function isPattern(value: unknown): boolean {
-  if (typeof value !== 'string') return false;
-  try {
-    new RegExp(value, 'u');
-    return true;
-  } catch {
-    return false;
   }
 }

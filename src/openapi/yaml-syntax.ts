@@ -68,10 +68,11 @@ function compose(text: string, limits: YamlLimits): Document.Parsed | null {
   const composer = new Composer(OPTIONS);
   let current: CST.Token | null = null;
   let fault: SyntaxFault | null = null;
-  // The composer keeps every error, and a hostile document has as many as bytes: only the first is kept.
+  // The composer keeps every error, and a hostile document has as many as bytes: only the first is kept. What it
+  // only warns of, such as a tag that nobody knows, is one too.
   Object.assign(composer, {
-    onError: (source: unknown, _code: string, message: string, isWarning?: boolean) => {
-      if (isWarning !== true) fault ??= composerFault(current, offsetOf(source), message);
+    onError: (source: unknown, _code: string, message: string) => {
+      fault ??= composerFault(current, offsetOf(source), message);
     },
   });
   const found: Document.Parsed[] = [];

@@ -1,8 +1,8 @@
 /** The docs say what the code does: generated pages are current, links lead somewhere, tables are complete. */
-import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { createProgram, leaves } from '../../src/cli/program.ts';
 import { loadConfig } from '../../src/config.ts';
 import { generate } from '../../src/manifest/generate.ts';
@@ -19,6 +19,8 @@ const pages = [
     .map((path) => `docs/${path}`),
 ];
 const readme = readText('README.md');
+// It is the default of --gateway.
+delete process.env.SEAL_GATEWAY_URL;
 const program = createProgram({
   startGateway: () => Promise.reject(new Error('no gateway is started here')),
   console: { out: () => {}, err: () => {} },
@@ -47,7 +49,9 @@ test('docs/reference/configuration.md is made from the schema', () => {
 });
 
 test('every environment variable of that page is one', () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'seal-docs-')), 'gateway.yaml');
+  const directory = mkdtempSync(join(tmpdir(), 'seal-docs-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'gateway.yaml');
   writeFileSync(file, 'apiVersion: seal.gateway/v1\nkind: GatewayConfig\n');
   // What cannot be set in this version is a warning or an error of its own; an unknown name is always this warning.
   expect(loadConfig(file, { SEAL_GATEWAY_NO_SUCH: 'x' }).warnings.join()).toContain('SEAL_GATEWAY_NO_SUCH');

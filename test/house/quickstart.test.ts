@@ -14,7 +14,16 @@ interface Command {
   readonly shown: string;
 }
 
+interface Said {
+  readonly text: string;
+  /** Exit code 0. */
+  readonly ok: boolean;
+}
+
 const MARK = '---end-of-command---';
+const ENDED = new RegExp(`${MARK}(\\d+)\n`);
+/** How a command that fails begins what it says. */
+const FAILED = 'seal-gateway: ';
 let directory: string;
 let shell: ChildProcessWithoutNullStreams;
 let output = '';
@@ -72,26 +81,29 @@ test('the quickstart does what it shows', { timeout: 120_000 }, async () => {
       await sleep(100);
       said = await say(command.text);
     }
-    expect(fits(said, command.shown), `$ ${command.text}\n${said}\nthe page shows:\n${command.shown}`).toBe(
-      true,
-    );
+    expect(
+      fits(said, command.shown),
+      `$ ${command.text}\n${said.text}\nthe page shows:\n${command.shown}`,
+    ).toBe(true);
   }
 });
 
-async function say(text: string): Promise<string> {
+async function say(text: string): Promise<Said> {
   output = '';
-  shell.stdin.write(`${text}\necho '${MARK}'\n`);
+  shell.stdin.write(`${text}\necho "${MARK}$?"\n`);
   const patience = performance.now() + 30_000;
-  while (!output.includes(MARK)) {
+  while (!ENDED.test(output)) {
     if (performance.now() > patience) throw new Error(`no end of: ${text}\n${output}`);
     await sleep(5);
   }
-  return output.slice(0, output.indexOf(MARK)).trimEnd();
+  const [, status] = ENDED.exec(output)!;
+  return { text: output.slice(0, output.indexOf(MARK)).trimEnd(), ok: status === '0' };
 }
 
-function fits(said: string, shown: string): boolean {
+function fits(said: Said, shown: string): boolean {
+  if (said.ok === shown.startsWith(FAILED)) return false;
   const pattern = shown.split('...').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${pattern.join('[\\s\\S]*')}$`).test(said);
+  return new RegExp(`^${pattern.join('[\\s\\S]*')}$`).test(said.text);
 }
 
 function commandsOf(page: string): Command[] {
