@@ -38,6 +38,7 @@ export function createLedger(db: Database, writer: string): Ledger {
     `INSERT INTO gateway_events (id, event_type, execution_id, tenant_id, revision, payload, created_at,
        writer, seq, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
+  const keep = prepareKeep(db);
   const unmoved = watchFile(db.name);
 
   const write = (rows: readonly EventRow[], head: Head): number => {
@@ -75,6 +76,8 @@ export function createLedger(db: Database, writer: string): Ledger {
       }
       case 'purge':
         return purge.run(unit.before, unit.limit).changes;
+      case 'keep':
+        return keep(unit);
     }
   };
 
@@ -121,6 +124,29 @@ export function createLedger(db: Database, writer: string): Ledger {
         return transaction(units, applyAlone);
       }
     },
+  };
+}
+
+/** Rows and contents of the last good set; contents without a row go in the same transaction. */
+function prepareKeep(db: Database): (unit: Extract<Unit, { kind: 'keep' }>) => number {
+  const set = db.prepare<[string, string, string, string]>(
+    `INSERT INTO last_good (key, file, digest, data) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET file = excluded.file, digest = excluded.digest, data = excluded.data`,
+  );
+  const remove = db.prepare<[string]>('DELETE FROM last_good WHERE key = ?');
+  const store = db.prepare<[string, string]>(
+    'INSERT INTO last_good_contents (digest, content) VALUES (?, ?) ON CONFLICT DO NOTHING',
+  );
+  const forget = db.prepare(
+    `DELETE FROM last_good_contents WHERE digest NOT IN (SELECT digest FROM last_good)
+       AND digest NOT IN (SELECT json_extract(d.value, '$[2]') FROM last_good, json_each(last_good.data) AS d)`,
+  );
+  return (unit) => {
+    for (const [digest, content] of unit.contents) store.run(digest, content);
+    for (const row of unit.set) set.run(...row);
+    for (const key of unit.remove) remove.run(key);
+    forget.run();
+    return unit.set.length + unit.remove.length;
   };
 }
 

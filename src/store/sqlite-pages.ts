@@ -3,10 +3,16 @@ import type { Worker } from 'node:worker_threads';
 import type { AuditEvent, ChainedEvent, EventType } from '../audit/event.ts';
 import { isoTime } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
-import type { Order, PageReply, PageRequest, PageRow, Term } from './sqlite-reader.ts';
+import type { LastGoodRequest, Order, PageReply, PageRequest, PageRow, Term } from './sqlite-reader.ts';
 import { opened } from './sqlite-thread.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
-import { type EventFilter, type EventReader, MAX_QUERY_LIMIT, type PositionedEvent } from './store.ts';
+import {
+  type EventFilter,
+  type EventReader,
+  type LastGood,
+  MAX_QUERY_LIMIT,
+  type PositionedEvent,
+} from './store.ts';
 
 const DEFAULT_LIMIT = 100;
 const SCAN_PAGE = 500;
@@ -14,6 +20,7 @@ const SCAN_PAGE = 500;
 export interface PageReader extends EventReader {
   /** Starts the thread, which otherwise the first query does; rejects with StoreOpenError. */
   open(): Promise<void>;
+  lastGood(): Promise<LastGood>;
 }
 
 interface Page {
@@ -21,13 +28,16 @@ interface Page {
   readonly more: boolean;
 }
 
+type Answer = Exclude<PageReply, { kind: 'error' }>;
+type Question = Omit<PageRequest, 'id'> | Omit<LastGoodRequest, 'id'>;
+
 interface Waiting {
-  resolve(page: Page): void;
+  resolve(answer: Answer): void;
   reject(error: Error): void;
 }
 
 interface Thread {
-  page(where: readonly Term[], order: Order, limit: number): Promise<Page>;
+  ask(question: Question): Promise<Answer>;
   close(): Promise<void>;
 }
 
@@ -48,13 +58,15 @@ export function createPageReader(spawn: () => Worker): PageReader {
     return thread;
   };
 
-  const page = async (where: readonly Term[], order: Order, limit: number): Promise<Page> => {
+  const ask = async (question: Question): Promise<Answer> => {
     try {
-      return await (await current()).page(where, order, limit);
+      return await (await current()).ask(question);
     } catch (cause) {
       throw new GatewayError('AUDIT_UNAVAILABLE', 'the audit trail could not be read', { cause });
     }
   };
+  const page = async (where: readonly Term[], order: Order, limit: number): Promise<Page> =>
+    (await ask({ where, order, limit })) as Extract<Answer, { kind: 'page' }>;
 
   return {
     async open() {
@@ -85,6 +97,11 @@ export function createPageReader(spawn: () => Worker): PageReader {
         cursor = ['after_link', writer, seq, position];
       }
     },
+    async lastGood() {
+      const { rows, contents } = (await ask({ last_good: true })) as Extract<Answer, { kind: 'last_good' }>;
+      const parsed = rows.map(([key, file, digest, data]) => ({ key, file, digest, data: JSON.parse(data) }));
+      return { rows: parsed, contents: new Map(contents) };
+    },
     async close() {
       closed = true;
       const last = thread;
@@ -103,8 +120,8 @@ async function startThread(worker: Worker, onEnd: () => void): Promise<Thread> {
     if (reply.kind === 'ready' || reply.kind === 'failed') return;
     const asked = waiting.get(reply.id);
     waiting.delete(reply.id);
-    if (reply.kind === 'page') asked?.resolve(reply);
-    else asked?.reject(new Error(reply.message));
+    if (reply.kind === 'error') asked?.reject(new Error(reply.message));
+    else asked?.resolve(reply);
   });
   worker.on('exit', () => {
     onEnd();
@@ -115,9 +132,9 @@ async function startThread(worker: Worker, onEnd: () => void): Promise<Thread> {
   // The exit that follows rejects what waits.
   worker.on('error', () => {});
   return {
-    page(where, order, limit) {
+    ask(question) {
       const id = nextId++;
-      const request: PageRequest = { id, where, order, limit };
+      const request = { ...question, id };
       return new Promise((resolve, reject) => {
         waiting.set(id, { resolve, reject });
         worker.postMessage(request);

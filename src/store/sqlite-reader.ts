@@ -35,7 +35,20 @@ export interface PageRequest {
 
 export type Order = 'oldest' | 'newest' | 'chain';
 export type Term = readonly [keyof typeof TERMS, ...(string | number)[]];
+/** Asks for the whole last good set. */
+export interface LastGoodRequest {
+  readonly id: number;
+  readonly last_good: true;
+}
+
+export type LastGoodTuple = [key: string, file: string, digest: string, data: string];
 export type PageReply =
+  | {
+      readonly kind: 'last_good';
+      readonly id: number;
+      readonly rows: LastGoodTuple[];
+      readonly contents: [digest: string, content: string][];
+    }
   | { readonly kind: 'page'; readonly id: number; readonly rows: PageRow[]; readonly more: boolean }
   | { readonly kind: 'error'; readonly id: number; readonly message: string };
 
@@ -76,19 +89,28 @@ function serve(port: Port, data: ReaderData): void {
     return;
   }
   const statements = new Map<string, Statement<unknown[], PageRow>>();
-  port.on('message', (request: PageRequest | typeof CLOSE) => {
+  port.on('message', (request: PageRequest | LastGoodRequest | typeof CLOSE) => {
     if (request === CLOSE) {
       db.close();
       port.close();
       return;
     }
     try {
-      reply({ kind: 'page', id: request.id, ...readPage(db, statements, request) });
+      if ('last_good' in request) reply({ kind: 'last_good', id: request.id, ...readLastGood(db) });
+      else reply({ kind: 'page', id: request.id, ...readPage(db, statements, request) });
     } catch (error) {
       reply({ kind: 'error', id: request.id, message: messageOf(error) });
     }
   });
   reply({ kind: 'ready', warnings: [] });
+}
+
+function readLastGood(db: Database): { rows: LastGoodTuple[]; contents: [string, string][] } {
+  const all = <T>(sql: string): T[] => db.prepare<unknown[], T>(sql).raw().all();
+  return {
+    rows: all('SELECT key, file, digest, data FROM last_good ORDER BY key'),
+    contents: all('SELECT digest, content FROM last_good_contents'),
+  };
 }
 
 function readPage(

@@ -3,7 +3,7 @@
  * twice as fast so as one of nested objects (measured, docs/decisions/0003-audit-store.md).
  */
 import type { AuditEvent } from '../audit/event.ts';
-import type { OpenFailure, ReplayClaim } from './store.ts';
+import type { LastGoodChange, OpenFailure, ReplayClaim } from './store.ts';
 
 type Slot = string | number | null;
 /** Any number of units, one after the other. */
@@ -25,7 +25,13 @@ export type Unit =
       readonly fresh: EventRow[];
       readonly replayed: EventRow[];
     }
-  | { readonly kind: 'purge'; readonly before: number; readonly limit: number };
+  | { readonly kind: 'purge'; readonly before: number; readonly limit: number }
+  | {
+      readonly kind: 'keep';
+      readonly set: [key: string, file: string, digest: string, data: string][];
+      readonly remove: string[];
+      readonly contents: [digest: string, content: string][];
+    };
 
 /** A unit's result: rows written or forgotten, 1 or 0 for a claim that was free or taken; a text is its error. */
 export type Outcome = number | string;
@@ -47,6 +53,7 @@ export type WriterReply =
 const APPEND = 1;
 const ADMIT = 2;
 const PURGE = 3;
+const KEEP = 4;
 const EVENT_SLOTS = 7;
 
 export function encodeAppend(events: readonly AuditEvent[]): Message {
@@ -69,6 +76,14 @@ export function encodeAdmit(
 /** Forgets at most `limit` of the replay ids that expired before `before`. */
 export function encodePurge(before: number, limit: number): Message {
   return [PURGE, Math.floor(before), limit];
+}
+
+export function encodeKeep({ set, remove, contents }: LastGoodChange): Message {
+  const message: Message = [KEEP, set.length, remove.length, contents.size];
+  for (const { key, file, digest, data } of set) message.push(key, file, digest, JSON.stringify(data));
+  message.push(...remove);
+  for (const [digest, content] of contents) message.push(digest, content);
+  return message;
 }
 
 /** Throws a TypeError for a payload that JSON cannot hold. */
@@ -112,6 +127,15 @@ export function decodeUnits(message: Message): Unit[] {
       const [fresh, replayed] = [Number(take()), Number(take())];
       const [id, expires_at] = [String(take()), Number(take())];
       units.push({ kind: 'admit', id, expires_at, fresh: events(fresh), replayed: events(replayed) });
+    } else if (kind === KEEP) {
+      const [set, remove, contents] = [Number(take()), Number(take()), Number(take())];
+      const texts = (count: number): string[] => Array.from({ length: count }, () => String(take()));
+      units.push({
+        kind: 'keep',
+        set: Array.from({ length: set }, () => texts(4) as [string, string, string, string]),
+        remove: texts(remove),
+        contents: Array.from({ length: contents }, () => texts(2) as [string, string]),
+      });
     } else {
       units.push({ kind: 'purge', before: Number(take()), limit: Number(take()) });
     }

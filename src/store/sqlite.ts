@@ -9,7 +9,7 @@ import { type Log, silentLog } from '../log.ts';
 import { createPageReader } from './sqlite-pages.ts';
 import { openQueue } from './sqlite-queue.ts';
 import { spawnThread } from './sqlite-thread.ts';
-import { encodeAdmit, encodeAppend, encodePurge, type Message } from './sqlite-units.ts';
+import { encodeAdmit, encodeAppend, encodeKeep, encodePurge, type Message } from './sqlite-units.ts';
 import type { WriterData } from './sqlite-writer.ts';
 import type { EventReader, Store } from './store.ts';
 
@@ -59,6 +59,10 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
         forgotten += purged;
         if (purged < PURGE_UNIT) return forgotten;
       }
+    },
+    loadLastGood: reader.lastGood,
+    async saveLastGood(change) {
+      await queue.submit(encodeKeep(change));
     },
     async close() {
       await reader.close();

@@ -44,7 +44,37 @@ export interface EventReader {
   close(): Promise<void>;
 }
 
+/** Where one manifest version in force came from. */
+export interface LastGoodRow {
+  /** `kind/tenant/name`. */
+  readonly key: string;
+  readonly file: string;
+  /** SHA-256 of the file's content. */
+  readonly digest: string;
+  /** Files that it refers to: the text of the reference, path, SHA-256. */
+  readonly data: readonly (readonly [reference: string, path: string, digest: string])[];
+}
+
+/** The manifest versions in force, as the reconciler keeps them across restarts. */
+export interface LastGood {
+  readonly rows: readonly LastGoodRow[];
+  /** Content of files by SHA-256. */
+  readonly contents: ReadonlyMap<string, string>;
+}
+
+export interface LastGoodChange {
+  readonly set: readonly LastGoodRow[];
+  /** Keys that are no longer in force. */
+  readonly remove: readonly string[];
+  /** Contents that rows of `set` name; those that are there already may be given again. */
+  readonly contents: ReadonlyMap<string, string>;
+}
+
 export interface Store extends EventReader {
+  /** Rejects with AUDIT_UNAVAILABLE when the store cannot be read. */
+  loadLastGood(): Promise<LastGood>;
+  /** One durable unit; contents that no row names any more are forgotten. Rejects with AUDIT_UNAVAILABLE. */
+  saveLastGood(change: LastGoodChange): Promise<void>;
   /** Resolves when the events are durable. Rejects with AUDIT_UNAVAILABLE, and then none of them is stored. */
   append(events: readonly AuditEvent[]): Promise<void>;
   /**

@@ -36,6 +36,7 @@ export function storeConformance(name: string, open: () => Promise<StoreUnderTes
     describe('admit and purgeReplay', () => claims(current, reopen));
     describe('query', () => queries(current));
     describe('scan', () => chains(current, reopen));
+    describe('last good set', () => lastGoods(current, reopen));
     describe('close', () => closes(current));
   });
 }
@@ -343,6 +344,55 @@ function chains(store: () => Store, reopen: () => Promise<Store>): void {
   });
 }
 
+function lastGoods(store: () => Store, reopen: () => Promise<Store>): void {
+  const row = (key: string, digest: string, data: [string, string, string][] = []) => ({
+    key,
+    file: `${key}.yaml`,
+    digest,
+    data,
+  });
+
+  test('is empty at first', async () => {
+    expect(await store().loadLastGood()).toEqual({ rows: [], contents: new Map() });
+  });
+
+  test('keeps rows and the contents that they name, over a restart', async () => {
+    const set = [
+      row('ApiSpec//crm', 'a', [['./crm.openapi.yaml', 'crm.openapi.yaml', 'b']]),
+      row('ToolWorkflow//find', 'a'),
+    ];
+    const contents = new Map([
+      ['a', 'kind: ApiSpec\n'],
+      ['b', 'openapi: "3.0.3" # é\n'],
+    ]);
+    await store().saveLastGood({ set, remove: [], contents });
+    expect(await (await reopen()).loadLastGood()).toEqual({ rows: set, contents });
+  });
+
+  test('changes rows, removes rows, and forgets contents that no row names any more', async () => {
+    const first = [row('A', 'a', [['r', 'p', 'b']]), row('B', 'c')];
+    await store().saveLastGood({
+      set: first,
+      remove: [],
+      contents: new Map([
+        ['a', '1'],
+        ['b', '2'],
+        ['c', '3'],
+      ]),
+    });
+    await store().saveLastGood({ set: [row('A', 'd')], remove: ['B'], contents: new Map([['d', '4']]) });
+    expect(await store().loadLastGood()).toEqual({ rows: [row('A', 'd')], contents: new Map([['d', '4']]) });
+  });
+
+  test('is beside the chain of events, not in it', async () => {
+    await store().append([anEvent()]);
+    await store().saveLastGood({ set: [row('A', 'a')], remove: [], contents: new Map([['a', '1']]) });
+    await store().append([anEvent()]);
+    await expectSound(store());
+    expect(await store().query({})).toHaveLength(2);
+  });
+}
+
 function closes(store: () => Store): void {
   test('close writes what waits, and after it everything is refused', async () => {
     const waiting = store().append([anEvent()]);
@@ -352,6 +402,10 @@ function closes(store: () => Store): void {
     await expect(store().append([anEvent()])).rejects.toEqual(unavailable);
     await expect(store().admit(aClaim(), [], [])).rejects.toEqual(unavailable);
     await expect(store().purgeReplay(0)).rejects.toEqual(unavailable);
+    await expect(store().saveLastGood({ set: [], remove: [], contents: new Map() })).rejects.toEqual(
+      unavailable,
+    );
+    await expect(store().loadLastGood()).rejects.toEqual(unavailable);
     await expect(store().query({})).rejects.toEqual(unavailable);
     await expect(collect(store().scan())).rejects.toEqual(unavailable);
   });

@@ -164,7 +164,7 @@ describe('opening', () => {
     const path = scratchFile();
     await (await open(path)).close();
     withDatabase(path, (db) => db.exec(`UPDATE meta SET value = '99' WHERE key = 'schema_version'`));
-    const expected = failsWith('schema', /schema version 99, this program knows 1/);
+    const expected = failsWith('schema', /schema version 99, this program knows \d+/);
     await expect(open(path)).rejects.toEqual(expected);
     await expect(openSqliteReader({ path })).rejects.toEqual(expected);
   });

@@ -49,4 +49,19 @@ export const SQLITE_MIGRATIONS: readonly string[] = [
 
   CREATE INDEX replay_ids_expires ON replay_ids (expires_at);
   `,
+  `
+  -- The manifest versions in force: a restart over a broken directory serves them.
+  CREATE TABLE last_good (
+    key    TEXT PRIMARY KEY NOT NULL,
+    file   TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    data   TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  -- Contents of the files that they were read from, by SHA-256; one file may hold many manifests.
+  CREATE TABLE last_good_contents (
+    digest  TEXT PRIMARY KEY NOT NULL,
+    content TEXT NOT NULL
+  ) STRICT;
+  `,
 ];
