@@ -17,7 +17,23 @@ export interface Config {
     readonly client_ca_file: string | null;
   };
   readonly database: { readonly url: string };
-  readonly reconcile: { readonly watch: 'auto' | 'poll'; readonly resync_seconds: number };
+  readonly reconcile: {
+    readonly watch: 'auto' | 'poll';
+    readonly resync_seconds: number;
+    readonly policy: 'keep-last-good' | 'atomic';
+    readonly git: {
+      readonly url: string;
+      readonly ref: string;
+      readonly path: string;
+      /** Seconds. */
+      readonly interval: number;
+      readonly cache_dir: string;
+    } | null;
+    readonly verify: {
+      readonly allowed_signers_file: string | null;
+      readonly gnupg_home: string | null;
+    } | null;
+  };
   readonly limits: {
     readonly body_bytes: number;
     readonly header_timeout_ms: number;
@@ -72,7 +88,7 @@ const UNUSED_NAMES = new Set([
 const OTHER_NAMES = new Set(['SEAL_GATEWAY_CONFIG_PATH', 'SEAL_GATEWAY_URL']);
 
 /** Settings that would promise what this version does not do: a start with them is refused. */
-const REFUSED = ['reconcile.policy', 'reconcile.git', 'reconcile.verify', 'control.git'];
+const REFUSED = ['control.git'];
 /** Settings that are safe to ignore: what they configure is absent and fails closed. */
 const IGNORED = [
   'network.control_bind_addr',
@@ -125,12 +141,17 @@ export function loadConfig(path?: string, env: NodeJS.ProcessEnv = process.env):
 }
 
 /** The value of an environment variable that is not configuration but a command's default (such as the URL to call). */
-export function environment(name: 'SEAL_GATEWAY_URL' | 'GITHUB_STEP_SUMMARY', env: NodeJS.ProcessEnv = process.env): string | null {
+export function environment(
+  name: 'SEAL_GATEWAY_URL' | 'GITHUB_STEP_SUMMARY',
+  env: NodeJS.ProcessEnv = process.env,
+): string | null {
   return env[name] ?? null;
 }
 
 /** The environment for the system's git, which finds its programs and the credentials of remotes by it. */
-export function gitEnvironment(env: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string | undefined>> {
+export function gitEnvironment(
+  env: NodeJS.ProcessEnv = process.env,
+): Readonly<Record<string, string | undefined>> {
   return env;
 }
 
@@ -297,7 +318,7 @@ function pick(spec: Config): Config {
     network: { bind_addr: network.bind_addr },
     tls,
     database,
-    reconcile: { watch: reconcile.watch, resync_seconds: reconcile.resync_seconds },
+    reconcile,
     limits,
     log,
   };

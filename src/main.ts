@@ -1,15 +1,17 @@
 #!/usr/bin/env node
 /** The composition root: builds everything top to bottom, closes it in reverse. Run as a program, it is the command line. */
 import { run } from './cli/program.ts';
-import type { Gateway } from './cli/serve.ts';
+import type { Gateway, StartOptions } from './cli/serve.ts';
 import { systemClock } from './clock.ts';
-import type { Config } from './config.ts';
+import { type Config, gitEnvironment } from './config.ts';
 import { requestCredentials } from './credentials/inject.ts';
 import { createEgress } from './execute/egress.ts';
 import { newId } from './ids.ts';
 import { createInvoker } from './invoke/invoke.ts';
 import { createLimiter } from './invoke/limit.ts';
 import type { Log } from './log.ts';
+import { createSource } from './reconcile/create-source.ts';
+import { createGit } from './reconcile/git.ts';
 import { startReconciler } from './reconcile/reconcile.ts';
 import { createDataPlane } from './serve/http/data-plane.ts';
 import { listen } from './serve/http/listener.ts';
@@ -20,7 +22,7 @@ import { openSqliteStore } from './store/sqlite.ts';
 const PURGE_MS = 60_000;
 
 /** Starts a gateway. Rejects when the store or the listener cannot be had; a broken directory only makes it not ready. */
-export async function startGateway(config: Config, log: Log): Promise<Gateway> {
+export async function startGateway(config: Config, log: Log, options: StartOptions = {}): Promise<Gateway> {
   const clock = systemClock;
   const closers: (() => unknown)[] = [];
   const close = async () => {
@@ -32,9 +34,15 @@ export async function startGateway(config: Config, log: Log): Promise<Gateway> {
     closers.push(() => store.close());
 
     const holder = createHolder();
+    const { dir } = config.manifests;
+    const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
     const reconciler = await startReconciler({
-      ...config.reconcile,
-      dir: config.manifests.dir,
+      watch,
+      policy,
+      resync_seconds: remote?.interval ?? resync_seconds,
+      source: createSource({ dir, git: remote, verify }, createGit({ env: gitEnvironment() })),
+      dir: remote === null ? dir : null,
+      allow_prune: options.allow_prune ?? false,
       holder,
       store,
       clock,

@@ -9,7 +9,13 @@ const DEFAULTS = {
   network: { bind_addr: '127.0.0.1:8089' },
   tls: { cert_file: null, key_file: null, client_ca_file: null },
   database: { url: 'sqlite://data/gateway.db' },
-  reconcile: { watch: 'auto', resync_seconds: 30 },
+  reconcile: {
+    watch: 'auto',
+    resync_seconds: 30,
+    policy: 'keep-last-good',
+    git: null,
+    verify: null,
+  },
   limits: {
     body_bytes: 1_048_576,
     header_timeout_ms: 5000,
@@ -202,18 +208,9 @@ describe('the database', () => {
 });
 
 describe('what this version has not', () => {
-  test.each([
-    ['reconcile: {policy: atomic}', 'reconcile.policy'],
-    ['reconcile: {git: {}}', 'reconcile.git'],
-    ['reconcile: {verify: {}}', 'reconcile.verify'],
-    ['control: {git: {}}', 'control.git'],
-  ])('is refused where it would promise something: %s', (line, key) => {
-    expect(problemsOf(withSpec(line))).toEqual([`spec.${key} is not available in this version; remove it`]);
-  });
-
-  test('is refused from the environment too', () => {
-    expect(problemsOf(withSpec(), { SEAL_GATEWAY_RECONCILE_POLICY: 'atomic' })).toEqual([
-      'spec.reconcile.policy is not available in this version; remove it',
+  test('is refused where it would promise something', () => {
+    expect(problemsOf(withSpec('control: {git: {}}'))).toEqual([
+      'spec.control.git is not available in this version; remove it',
     ]);
   });
 
@@ -243,8 +240,12 @@ describe('the environment', () => {
     ['SEAL_GATEWAY_BIND', '0.0.0.0:2', { network: { bind_addr: '0.0.0.0:2' } }],
     ['SEAL_GATEWAY_MANIFESTS_DIR', '/m', { manifests: { dir: '/m' } }],
     ['SEAL_GATEWAY_LIMITS_BODY_BYTES', '4096', { limits: { ...DEFAULTS.limits, body_bytes: 4096 } }],
-    ['SEAL_GATEWAY_RECONCILE_RESYNC_SECONDS', '0.5', { reconcile: { watch: 'auto', resync_seconds: 0.5 } }],
-    ['SEAL_GATEWAY_RECONCILE_WATCH', 'poll', { reconcile: { watch: 'poll', resync_seconds: 30 } }],
+    [
+      'SEAL_GATEWAY_RECONCILE_RESYNC_SECONDS',
+      '0.5',
+      { reconcile: { ...DEFAULTS.reconcile, resync_seconds: 0.5 } },
+    ],
+    ['SEAL_GATEWAY_RECONCILE_WATCH', 'poll', { reconcile: { ...DEFAULTS.reconcile, watch: 'poll' } }],
     ['SEAL_GATEWAY_LOG_LEVEL', 'silent', { log: { level: 'silent' } }],
   ])('%s=%s is a setting', (name, value, changed) => {
     expect(load(withSpec(), { [name]: value })).toMatchObject({

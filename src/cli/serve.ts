@@ -15,12 +15,18 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-export type StartGateway = (config: Config, log: Log) => Promise<Gateway>;
+export interface StartOptions {
+  /** The first reconcile may remove as many manifests as it likes. */
+  readonly allow_prune?: boolean;
+}
+
+export type StartGateway = (config: Config, log: Log, options?: StartOptions) => Promise<Gateway>;
 
 interface ServeOptions {
   readonly config?: string;
   readonly readyFile?: string;
   readonly watch?: 'auto' | 'poll';
+  readonly allowPrune?: boolean;
 }
 
 export function addServe(program: Command, { startGateway, console }: CliDeps): void {
@@ -33,6 +39,10 @@ export function addServe(program: Command, { startGateway, console }: CliDeps): 
     )
     .option('--ready-file <file>', 'write the bound addresses there, as JSON, once the gateway serves')
     .option('--watch <how>', 'auto: file events and resync; poll: the resync alone')
+    .option(
+      '--allow-prune',
+      'the first reading may remove more than half of the manifests that were in force',
+    )
     .action(async (options: ServeOptions) => {
       if (options.watch !== undefined && options.watch !== 'auto' && options.watch !== 'poll') {
         throw new CliError(`--watch ${String(options.watch)}: expected auto or poll`);
@@ -43,7 +53,9 @@ export function addServe(program: Command, { startGateway, console }: CliDeps): 
       const reconcile = { ...config.reconcile, ...(options.watch !== undefined && { watch: options.watch }) };
       log.info({ config: file ?? 'defaults' }, 'starting');
       const stopped = whenToldToStop(log);
-      const gateway = await startGateway({ ...config, reconcile }, log).catch(explain);
+      const gateway = await startGateway({ ...config, reconcile }, log, {
+        allow_prune: options.allowPrune ?? false,
+      }).catch(explain);
       try {
         const addresses = JSON.stringify(gateway.addresses);
         if (options.readyFile !== undefined) writeWhole(options.readyFile, `${addresses}\n`);

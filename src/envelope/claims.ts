@@ -1,7 +1,7 @@
 /** The claims of a security token whose signature, issuer and audience are good (protocol section 2). */
-import { GatewayError } from '../errors.ts';
 import type { EnvelopeKey, Issuer } from '../snapshot/snapshot.ts';
 import { importEnvelopeKey } from './keys.ts';
+import { type Refusals, SECURITY_TOKEN } from './refusals.ts';
 
 /** Who calls, and with which rights, as a verified token says. */
 export interface Identity {
@@ -29,6 +29,7 @@ export interface Identity {
 export const MAX_TOKEN_TTL_SECONDS = 86_400;
 /** How far the clocks of issuer and gateway may be apart, for `iat` and `nbf`; `exp` gets no allowance. */
 export const CLOCK_SKEW_SECONDS = 30;
+const { refused } = SECURITY_TOKEN;
 const MAX_CLAIM_LENGTH = 256;
 const MAX_TOOL_PATTERNS = 256;
 
@@ -36,9 +37,9 @@ export type Claims = { readonly [claim: string]: unknown };
 
 /** Checks times and types. Throws TOKEN_EXPIRED (layer token) or TOKEN_VERIFICATION_FAILED. */
 export function readIdentity(claims: Claims, issuer: Issuer, now_ms: number): Identity {
-  const expires_at = checkTimes(claims, issuer, Math.floor(now_ms / 1000));
-  const subject = required(claims, 'sub');
-  const jti = required(claims, 'jti');
+  const expires_at = checkTimes(claims, now_ms, issuer.max_token_ttl_seconds, SECURITY_TOKEN);
+  const subject = requiredText(claims, 'sub', SECURITY_TOKEN);
+  const jti = requiredText(claims, 'jti', SECURITY_TOKEN);
   const tenant_id = optional(claims, 'tenant_id');
   // A slash separates tenant and name in the snapshot's keys (`scoped`).
   if (tenant_id?.includes('/')) throw refused('claim "tenant_id" holds a slash');
@@ -62,25 +63,23 @@ export function readIdentity(claims: Claims, issuer: Issuer, now_ms: number): Id
   };
 }
 
-/** Gives `exp` in whole seconds. */
-function checkTimes(claims: Claims, issuer: Issuer, now: number): number {
-  const exp = seconds(claims, 'exp');
-  const iat = seconds(claims, 'iat');
-  if (exp <= now) {
-    throw new GatewayError('TOKEN_EXPIRED', `security_token: expired ${now - exp} s ago; ask for a new one`, {
-      layer: 'token',
-    });
-  }
+/** Gives `exp` in whole seconds. `longest`: seconds that the token may live, {@link MAX_TOKEN_TTL_SECONDS} at most. */
+export function checkTimes(claims: Claims, now_ms: number, longest: number, refusals: Refusals): number {
+  const { refused, expired } = refusals;
+  const now = Math.floor(now_ms / 1000);
+  const exp = seconds(claims, 'exp', refusals);
+  const iat = seconds(claims, 'iat', refusals);
+  if (exp <= now) throw expired(` ${now - exp} s ago`);
   if (iat > now + CLOCK_SKEW_SECONDS) throw refused(`claim "iat" is ${iat - now} s in the future`);
-  const longest = Math.min(issuer.max_token_ttl_seconds, MAX_TOKEN_TTL_SECONDS);
-  if (exp - iat > longest) {
-    throw refused(`it lives ${exp - iat} s ("exp" - "iat"), at most ${longest} s allowed`);
+  const most = Math.min(longest, MAX_TOKEN_TTL_SECONDS);
+  if (exp - iat > most) {
+    throw refused(`it lives ${exp - iat} s ("exp" - "iat"), at most ${most} s allowed`);
   }
   if (exp <= iat) throw refused('claim "exp" is not after "iat"');
   return exp;
 }
 
-function seconds(claims: Claims, claim: string): number {
+function seconds(claims: Claims, claim: string, { refused }: Refusals): number {
   const value = own(claims, claim);
   if (typeof value !== 'number' || !(value >= 0) || value > Number.MAX_SAFE_INTEGER) {
     throw refused(`claim "${claim}" is not a number of Unix seconds`);
@@ -117,18 +116,19 @@ function readConfirmation(claims: Claims): EnvelopeKey | null {
   }
 }
 
-function required(claims: Claims, claim: string): string {
-  const value = optional(claims, claim);
-  if (value === null) throw refused(`claim "${claim}" is missing`);
+/** A claim that must be a text of 1 to 256 characters. */
+export function requiredText(claims: Claims, claim: string, refusals: Refusals): string {
+  const value = optional(claims, claim, refusals);
+  if (value === null) throw refusals.refused(`claim "${claim}" is missing`);
   return value;
 }
 
 /** Absent and null are the same: many issuers write null for a claim that they do not fill. */
-function optional(claims: Claims, claim: string): string | null {
+function optional(claims: Claims, claim: string, refusals: Refusals = SECURITY_TOKEN): string | null {
   const value = own(claims, claim);
   if (value === undefined || value === null) return null;
   if (!isText(value))
-    throw refused(`claim "${claim}" is not a string of 1 to ${MAX_CLAIM_LENGTH} characters`);
+    throw refusals.refused(`claim "${claim}" is not a string of 1 to ${MAX_CLAIM_LENGTH} characters`);
   return value;
 }
 
@@ -136,11 +136,7 @@ function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= MAX_CLAIM_LENGTH;
 }
 
-function own(claims: Claims, claim: string): unknown {
+/** A claim that the token itself holds, and not the prototype of the object. */
+export function own(claims: Claims, claim: string): unknown {
   return Object.hasOwn(claims, claim) ? claims[claim] : undefined;
-}
-
-/** TOKEN_VERIFICATION_FAILED; the reason never holds a value of the token. */
-export function refused(reason: string, cause?: unknown): GatewayError {
-  return new GatewayError('TOKEN_VERIFICATION_FAILED', `security_token: ${reason}`, { cause });
 }

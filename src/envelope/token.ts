@@ -2,7 +2,8 @@
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
 import { GatewayError } from '../errors.ts';
 import type { EnvelopeKey, Issuer } from '../snapshot/snapshot.ts';
-import { CLOCK_SKEW_SECONDS, type Identity, readIdentity, refused } from './claims.ts';
+import { CLOCK_SKEW_SECONDS, type Claims, type Identity, readIdentity } from './claims.ts';
+import { type Refusals, SECURITY_TOKEN } from './refusals.ts';
 import { MAX_CANDIDATE_KEYS } from './signature.ts';
 
 export type { Identity } from './claims.ts';
@@ -19,7 +20,7 @@ const REQUIRED_CLAIMS = ['iss', 'aud', 'exp', 'iat', 'sub', 'jti'];
 const MAX_HEADER_LENGTH = 256;
 
 /** Reads header and issuer of a JWT. Throws TOKEN_VERIFICATION_FAILED when it has not the shape of one. */
-export function peekToken(jwt: string): UnverifiedToken {
+export function peekToken(jwt: string, { refused }: Refusals = SECURITY_TOKEN): UnverifiedToken {
   let header: { readonly alg?: unknown; readonly kid?: unknown };
   let claims: JWTPayload;
   try {
@@ -45,31 +46,43 @@ export function peekToken(jwt: string): UnverifiedToken {
  * TOKEN_VERIFICATION_FAILED.
  */
 export async function verifyToken(jwt: string, issuer: Issuer, now_ms: number): Promise<Identity> {
-  const { header } = peekToken(jwt);
+  const claims = await verifyClaims(jwt, issuer, REQUIRED_CLAIMS, now_ms, SECURITY_TOKEN);
+  return readIdentity(claims, issuer, now_ms);
+}
+
+/** The claims of a JWT whose signature, algorithm, issuer, audience and `nbf` are good; `exp` and `iat` are not judged. */
+export async function verifyClaims(
+  jwt: string,
+  issuer: Pick<Issuer, 'issuer' | 'audience' | 'algorithms' | 'keys'>,
+  required: readonly string[],
+  now_ms: number,
+  refusals: Refusals,
+): Promise<Claims> {
+  const { header } = peekToken(jwt, refusals);
   if (!issuer.algorithms.includes(header.alg)) {
-    throw refused(`algorithm is not one of the issuer's: ${issuer.algorithms.join(', ')}`);
+    throw refusals.refused(`algorithm is not one of the issuer's: ${issuer.algorithms.join(', ')}`);
   }
   const keys = await issuer.keys.candidates(header);
   const options = {
     algorithms: [...issuer.algorithms],
     issuer: issuer.issuer,
     audience: [...issuer.audience],
-    requiredClaims: REQUIRED_CLAIMS,
+    requiredClaims: [...required],
     currentDate: new Date(now_ms),
-    // For nbf. readIdentity checks exp without it.
+    // For nbf. checkTimes looks at exp without it.
     clockTolerance: CLOCK_SKEW_SECONDS,
   };
   for (const key of keys.slice(0, MAX_CANDIDATE_KEYS)) {
     const claims = await jwtVerify(jwt, key, options).then(
       (verified) => verified.payload,
       (error: unknown) => {
-        if (!isWrongKey(error)) throw explain(error);
+        if (!isWrongKey(error)) throw explain(error, refusals);
         return null;
       },
     );
-    if (claims !== null) return readIdentity(claims, issuer, now_ms);
+    if (claims !== null) return claims;
   }
-  throw refused(
+  throw refusals.refused(
     keys.length === 0 ? 'the issuer has no key for it' : "its signature fits none of the issuer's keys",
   );
 }
@@ -101,13 +114,8 @@ function isWrongKey(error: unknown): boolean {
   return error instanceof errors.JWSSignatureVerificationFailed || !(error instanceof errors.JOSEError);
 }
 
-function explain(error: unknown): GatewayError {
-  if (error instanceof errors.JWTExpired) {
-    return new GatewayError('TOKEN_EXPIRED', 'security_token: expired; ask for a new one', {
-      layer: 'token',
-      cause: error,
-    });
-  }
+function explain(error: unknown, { refused, expired }: Refusals): GatewayError {
+  if (error instanceof errors.JWTExpired) return expired('', error);
   if (error instanceof errors.JWTClaimValidationFailed) {
     const problem = error.reason === 'missing' ? 'is missing' : 'does not fit';
     return refused(`claim "${error.claim}" ${problem}`, error);

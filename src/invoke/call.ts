@@ -74,11 +74,16 @@ export function rejection(call: Call, error: GatewayError): EventBody {
       layer: error.layer,
       code: error.row.code,
       name: error.name,
-      reason: error.message,
+      reason: reasonForTrail(error),
       ...callFacts(call),
       ...(error.details.rule !== undefined && { rule: error.details.rule }),
     },
   };
+}
+
+/** Of a uniform denial the caller is not told why; the trail is. */
+function reasonForTrail({ name, message, cause }: GatewayError): string {
+  return name === 'POLICY_TOOL_NOT_ALLOWED' && cause instanceof Error ? cause.message : message;
 }
 
 /** The name that policy and events use for a call. */

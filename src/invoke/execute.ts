@@ -54,6 +54,7 @@ export async function execute(deps: ExecuteDeps, permit: Permit, execution: Exec
   } catch (thrown) {
     const error = asGatewayError(thrown);
     const failure = {
+      layer: error.layer,
       code: error.row.code,
       error: error.name,
       reason: error.message,

@@ -41,7 +41,8 @@ export function readPathItem(document: unknown, start: Located): PathItem {
     if (!isObject(value)) {
       throw new Malformed(pointer, `a path item must be an object, not ${nounOf(value)}`);
     }
-    if (layers.length === MAX_LAYERS) throw new Malformed(start.pointer, 'the reference leads in a circle');
+    if (layers.length === MAX_LAYERS)
+      throw new Malformed(start.pointer, 'the reference leads in a circle, or through more than 32 others');
     layers.push({ value, pointer });
     const reference = member(value, '$ref');
     if (reference === undefined) return layers;

@@ -74,7 +74,7 @@ export function writtenId(item: PathItem, key: string): string | null {
 
 function checkId(reading: Reading, { value, pointer }: Located<JsonObject>, id: string | null): void {
   const written = member(value, 'operationId');
-  if (written === undefined || written === '' || written === id) return;
+  if (written === undefined || written === '' || id !== null) return;
   reading.report(
     pointerTo(pointer, 'operationId'),
     `operationId must be a text of at most ${MAX_ID_LENGTH} printable characters: method and path are the id`,

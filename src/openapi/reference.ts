@@ -49,7 +49,8 @@ export function follow(document: unknown, start: Located): Located<JsonObject> {
   for (let hops = 0; isObject(value); hops += 1) {
     const reference = member(value, '$ref');
     if (reference === undefined) return { value, pointer };
-    if (hops === MAX_HOPS) throw new Malformed(start.pointer, 'the reference leads in a circle');
+    if (hops === MAX_HOPS)
+      throw new Malformed(start.pointer, 'the reference leads in a circle, or through more than 32 others');
     ({ value, pointer } = resolve(document, reference, pointer));
   }
   throw new Malformed(pointer, `an object is expected here, not ${nounOf(value)}`);

@@ -16,7 +16,7 @@ export function buildPath(operation: Operation, given: Given, allowSlash: boolea
     return encodedValue(described ?? undescribed('path', name), values, allowSlash);
   });
   // Each value is checked alone, and could still make a dot segment with what stands beside it.
-  if (path.split('/').some(isDotSegment)) {
+  if (path.split(/\/|%2F/).some(isDotSegment)) {
     throw new GatewayError('INVALID_ARGUMENTS', `the path of ${operation.id} would have a dot segment`);
   }
   return path;

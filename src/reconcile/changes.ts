@@ -2,6 +2,7 @@
 import type { AuditEvent, EventBody, EventType } from '../audit/event.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import type { Kind } from '../manifest/kind.ts';
+import type { Identity } from '../manifest/manifest.ts';
 import type { Verdict } from './compile.ts';
 
 const REGISTERED: { readonly [K in Kind]?: EventType } = {
@@ -18,33 +19,55 @@ export interface Author {
 
 export type Change = EventBody & { readonly tenant_id: AuditEvent['tenant_id'] };
 
-type Verdicts = ReadonlyMap<string, Verdict>;
+/** What was known of a manifest before: what was in force, and which errors were told. */
+export interface Known {
+  readonly identity: Identity;
+  readonly file: string;
+  readonly applied_digest: string | null;
+  readonly reasons: string;
+}
+
+/** What the next reconcile has to know of this one. */
+export function knownOf(verdicts: ReadonlyMap<string, Verdict>): ReadonlyMap<string, Known> {
+  return new Map(
+    [...verdicts].map(([key, verdict]) => [
+      key,
+      {
+        identity: verdict.identity,
+        file: verdict.file,
+        applied_digest: digestOf(verdict),
+        reasons: reasonsOf(verdict).join(),
+      },
+    ]),
+  );
+}
 
 /** One event for each manifest that was applied, rejected or removed, in order of key. */
 export function changesBetween(
-  before: Verdicts,
-  after: Verdicts,
+  before: ReadonlyMap<string, Known>,
+  after: ReadonlyMap<string, Verdict>,
   revision: string,
   author: Author,
 ): Change[] {
   const changes: Change[] = [];
   for (const verdict of after.values()) {
     const earlier = before.get(verdict.key);
-    const digest = verdict.applied?.manifest.digest ?? null;
-    const applied =
-      verdict.status === 'Ready' &&
-      digest !== (earlier?.status === 'Ready' ? earlier.applied!.manifest.digest : null);
-    if (applied) changes.push(...appliedEvents(verdict, revision, author));
-    const rejected =
-      verdict.status !== 'Ready' &&
-      reasonsOf(verdict).join() !== (earlier === undefined ? null : reasonsOf(earlier).join());
-    if (rejected) changes.push(rejectedEvent(verdict, revision, author));
+    if (verdict.status === 'Ready' && digestOf(verdict) !== (earlier?.applied_digest ?? null)) {
+      changes.push(...appliedEvents(verdict, revision, author));
+    }
+    const reasons = reasonsOf(verdict).join();
+    if (verdict.status !== 'Ready' && reasons !== (earlier?.reasons ?? ''))
+      changes.push(rejectedEvent(verdict, revision, author));
   }
-  for (const verdict of before.values()) {
-    if (!after.has(verdict.key))
-      changes.push(change(verdict, 'ManifestRemoved', { ...facts(verdict), revision, ...author }));
+  for (const [key, known] of before) {
+    if (!after.has(key))
+      changes.push(change(known, 'ManifestRemoved', { ...facts(known), revision, ...author }));
   }
   return changes;
+}
+
+function digestOf({ applied }: Verdict): string | null {
+  return applied?.manifest.digest ?? null;
 }
 
 function appliedEvents(verdict: Verdict, revision: string, author: Author): Change[] {
@@ -77,10 +100,14 @@ function reasonsOf({ diagnostics }: Verdict): string[] {
     .map(formatDiagnostic);
 }
 
-function facts({ identity, file }: Verdict): Record<string, unknown> {
+function facts({ identity, file }: Pick<Known, 'identity' | 'file'>): Record<string, unknown> {
   return { kind: identity.kind, name: identity.name, file };
 }
 
-function change({ identity }: Verdict, event_type: EventType, payload: Record<string, unknown>): Change {
+function change(
+  { identity }: Pick<Known, 'identity'>,
+  event_type: EventType,
+  payload: Record<string, unknown>,
+): Change {
   return { event_type, payload, tenant_id: identity.kind === 'Tenant' ? identity.name : identity.tenant };
 }

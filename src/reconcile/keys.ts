@@ -122,7 +122,7 @@ export function remoteKeys(url: string, algorithms: readonly string[], deps: Rem
     if (keys !== null) return keys;
     throw new GatewayError(
       'TOKEN_VERIFICATION_FAILED',
-      "security_token: the issuer's keys are unavailable at the moment; try again later",
+      'the keys of the issuer of this token are unavailable at the moment; try again later',
       { details: { reason: 'keys unavailable' } },
     );
   }

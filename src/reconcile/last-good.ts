@@ -1,7 +1,7 @@
 /** The manifest versions in force, kept in the store: a restart over a broken directory serves them (design section 5). */
 import type { Found, ManifestSet } from '../manifest/load.ts';
 import { loadManifests } from '../manifest/load.ts';
-import { makeTree, type TreeFile, treeFile } from '../manifest/tree.ts';
+import { makeTree, type Tree, type TreeFile, treeFile } from '../manifest/tree.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileSet } from './compile.ts';
 
 /** A row of the store's last good set: where one manifest in force came from. */
@@ -10,24 +10,33 @@ export interface LastGoodRow {
   readonly file: string;
   readonly digest: string;
   readonly data: readonly (readonly [reference: string, path: string, digest: string])[];
+  /** Digest of the manifest. */
+  readonly manifest: string;
+}
+
+export interface LastGood {
+  readonly rows: readonly LastGoodRow[];
+  /** Content of files by SHA-256. */
+  readonly contents: ReadonlyMap<string, string>;
 }
 
 /** The part of the store port that this needs. */
 export interface LastGoodStore {
-  loadLastGood(): Promise<{ readonly rows: readonly LastGoodRow[]; readonly contents: ReadonlyMap<string, string> }>;
-  saveLastGood(change: {
-    readonly set: readonly LastGoodRow[];
-    readonly remove: readonly string[];
-    readonly contents: ReadonlyMap<string, string>;
-  }): Promise<void>;
+  loadLastGood(): Promise<LastGood>;
+  saveLastGood(change: LastGoodChange): Promise<void>;
+}
+
+export interface LastGoodChange {
+  readonly set: readonly LastGoodRow[];
+  readonly remove: readonly string[];
+  readonly contents: ReadonlyMap<string, string>;
 }
 
 /**
  * Compiles what the store has kept. A version that this program can no longer compile is left out. Empty when the
- * store holds none; rejects when it cannot be read.
+ * store holds none.
  */
-export async function restoreLastGood(store: LastGoodStore, deps: CompileDeps): Promise<AppliedSet> {
-  const { rows, contents } = await store.loadLastGood();
+export async function restoreLastGood({ rows, contents }: LastGood, deps: CompileDeps): Promise<AppliedSet> {
   const found = new Map<string, Found>();
   for (const group of groupByFiles(rows).values()) {
     const files = filesOf(group[0]!, contents);
@@ -46,26 +55,30 @@ export async function restoreLastGood(store: LastGoodStore, deps: CompileDeps): 
   return applied;
 }
 
-/** What the store must be told so that it holds `after`, when it holds `before`. null: nothing. */
-export function lastGoodChange(before: AppliedSet, after: AppliedSet, contents: ReadonlyMap<string, TreeFile>) {
+/** What the store must be told so that it holds `after`, when it holds `rows`. null: nothing. */
+export function lastGoodChange(
+  rows: ReadonlyMap<string, LastGoodRow>,
+  after: AppliedSet,
+  tree: Tree,
+): LastGoodChange | null {
   const set: LastGoodRow[] = [];
-  const kept = new Map<string, string>();
+  const contents = new Map<string, string>();
   const keep = (file: TreeFile): void => {
-    kept.set(file.digest, file.bytes.toString('utf8'));
+    contents.set(file.digest, file.bytes.toString('utf8'));
   };
   for (const [key, { manifest }] of after) {
-    const earlier = before.get(key)?.manifest;
-    if (earlier?.digest === manifest.digest && earlier.file === manifest.file) continue;
-    const source = contents.get(manifest.file);
-    // A version that is in force although its file has changed is in the store already.
+    const earlier = rows.get(key);
+    if (earlier?.manifest === manifest.digest && earlier.file === manifest.file) continue;
+    const source = tree.files.get(manifest.file);
+    // A version that is in force although its file has changed or gone is in the store already.
     if (source === undefined) continue;
     keep(source);
     for (const file of manifest.data.values()) keep(file);
     const data = [...manifest.data].map(([reference, file]) => [reference, file.path, file.digest] as const);
-    set.push({ key, file: manifest.file, digest: source.digest, data });
+    set.push({ key, file: manifest.file, digest: source.digest, data, manifest: manifest.digest });
   }
-  const remove = [...before.keys()].filter((key) => !after.has(key));
-  return set.length + remove.length === 0 ? null : { set, remove, contents: kept };
+  const remove = [...rows.keys()].filter((key) => !after.has(key));
+  return set.length + remove.length === 0 ? null : { set, remove, contents };
 }
 
 /** Manifests that were read from the same files at the same time are read again together. */
@@ -78,8 +91,14 @@ function groupByFiles(rows: readonly LastGoodRow[]): Map<string, LastGoodRow[]> 
   return groups;
 }
 
-function filesOf({ file, digest, data }: LastGoodRow, contents: ReadonlyMap<string, string>): TreeFile[] | null {
-  const wanted: [string, string][] = [[file, digest], ...data.map(([, path, id]): [string, string] => [path, id])];
+function filesOf(
+  { file, digest, data }: LastGoodRow,
+  contents: ReadonlyMap<string, string>,
+): TreeFile[] | null {
+  const wanted: [string, string][] = [
+    [file, digest],
+    ...data.map(([, path, id]): [string, string] => [path, id]),
+  ];
   const files = wanted.map(([path, id]) => {
     const content = contents.get(id);
     return content === undefined ? null : treeFile(path, Buffer.from(content));

@@ -1,29 +1,48 @@
 /**
- * Keeps the snapshot in step with the directory (design section 5): any hint, and a resync besides, means to read the
- * whole directory, to build the whole next snapshot beside the one in force, and to swap one reference.
+ * Keeps the snapshot in step with the source of manifests (design section 5): any hint, and a resync besides, means to
+ * read the whole source, to build the whole next snapshot beside the one in force, and to swap one reference.
  */
+import { hash } from 'node:crypto';
 import { type Clock, isoTime } from '../clock.ts';
 import type { Log } from '../log.ts';
-import { compareDiagnostics, formatDiagnostic } from '../manifest/diagnostic.ts';
+import { compareDiagnostics, type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
 import { loadManifests } from '../manifest/load.ts';
-import { readTree, type Tree, TreeUnreadable } from '../manifest/tree.ts';
+import type { Identity } from '../manifest/manifest.ts';
+import type { Tree } from '../manifest/tree.ts';
+import { TreeUnreadable } from '../manifest/tree.ts';
 import type { SnapshotHolder } from '../snapshot/holder.ts';
 import { assemble } from './assemble.ts';
-import { type Author, changesBetween } from './changes.ts';
-import { type Applied, type CompileDeps, compileSet, type Verdict } from './compile.ts';
+import { changesBetween, type Known, knownOf } from './changes.ts';
+import { type Applied, type AppliedSet, type CompileDeps, compileSet, type Verdict } from './compile.ts';
 import { createFileIndex } from './compile-api.ts';
 import { createRemoteKeySets } from './compile-context.ts';
 import { createEventWriter, type EventSink } from './event-writer.ts';
+import { atomicProblem, heldVerdicts, pruneProblem, staleVerdicts } from './hold.ts';
+import {
+  type LastGood,
+  type LastGoodRow,
+  type LastGoodStore,
+  lastGoodChange,
+  restoreLastGood,
+} from './last-good.ts';
+import type { Reading, Source } from './source.ts';
+import { statesOf } from './states.ts';
 import { type ManifestState, NOTHING_YET, notReadyReason, type ReconcileStatus } from './status.ts';
 import { createTrigger } from './trigger.ts';
+import { CommitRejected } from './verify-commit.ts';
 import { watchTree } from './watch.ts';
 
 export interface ReconcilerDeps {
-  readonly dir: string;
+  readonly source: Source;
+  /** The directory to watch for hints; null: nothing to watch, the source is asked at every resync. */
+  readonly dir: string | null;
   readonly watch: 'auto' | 'poll';
   readonly resync_seconds: number;
+  readonly policy: 'keep-last-good' | 'atomic';
+  /** The first reconcile may remove as much as it likes. */
+  readonly allow_prune: boolean;
   readonly holder: SnapshotHolder;
-  readonly store: EventSink;
+  readonly store: EventSink & LastGoodStore;
   readonly clock: Clock;
   readonly log: Log;
   readonly newId: () => string;
@@ -33,100 +52,216 @@ export interface Reconciler {
   status(): ReconcileStatus;
   /** Why calls cannot be served; null: they can. */
   notReady(): string | null;
-  /** Reads the directory now; resolves when what it says is in force, or was rejected. */
+  /** What is in force, by key. */
+  applied(): AppliedSet;
+  /** Reads the source now; resolves when what it says is in force, or was rejected. */
   reconcile(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** `--watch=poll` looks at least this often. */
 const POLL_SECONDS = 2;
-/** A directory that changes while it is read is read again, this often at once. */
-const READS = 5;
-const UNKNOWN_AUTHOR: Author = { registered_by: null, subject: null };
+/** Diagnostics in the log of one reconcile; the status has all. */
+const MAX_LOGGED = 50;
 
-/** Reads the directory once, then keeps watching. Never rejects for what the directory holds. */
+/** What one reconcile leaves for the next. */
+interface State {
+  /** Of the reading that was handled last. */
+  readonly digest: string | null;
+  readonly attempted: string | null;
+  /** In force. */
+  readonly revision: string | null;
+  readonly applied: AppliedSet;
+  readonly known: ReadonlyMap<string, Known>;
+  readonly states: ReadonlyMap<string, ManifestState>;
+  /** What status goes back to when the source can be read again and says the same. */
+  readonly settled: Pick<ReconcileStatus, 'error' | 'degraded'>;
+  /** What the store holds. */
+  readonly rows: ReadonlyMap<string, LastGoodRow>;
+}
+
+/** Reads the source once, then keeps watching. Never rejects for what the source holds. */
 export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler> {
-  const { clock, log, holder } = deps;
+  const { clock, log, holder, store } = deps;
   const compileDeps: CompileDeps = {
     indexFile: createFileIndex(),
     remoteKeys: createRemoteKeySets({ clock, log }),
   };
   const events = createEventWriter(deps);
+  const kept = await loadKept(store, log);
+  let restored: Promise<AppliedSet> | null = null;
   let status: ReconcileStatus = NOTHING_YET;
-  let verdicts: ReadonlyMap<string, Verdict> = new Map();
-  let digest: string | null = null;
+  let state: State = {
+    ...{ digest: null, attempted: null, revision: null, applied: new Map(), states: new Map() },
+    settled: { error: null, degraded: false },
+    known: new Map(kept.rows.map((row) => [row.key, knownRow(row)])),
+    rows: new Map(kept.rows.map((row) => [row.key, row])),
+  };
 
   async function reconcile(): Promise<void> {
-    let tree: Tree;
+    let reading: Reading;
     try {
-      tree = await readSteadily(deps.dir);
+      reading = await deps.source.read();
     } catch (error) {
-      if (!(error instanceof TreeUnreadable)) throw error;
-      fail(error.message);
+      if (!(error instanceof TreeUnreadable || error instanceof CommitRejected)) throw error;
+      await keepServing(error.message);
       return;
     }
-    if (tree.digest === digest) {
-      if (status.error !== null) status = { ...status, error: null };
+    if (reading.tree.digest === state.digest && reading.revision === state.attempted) {
+      status = { ...status, ...state.settled };
       return;
     }
     const started = clock.monotonic();
-    const set = await loadManifests(tree);
-    const previous = new Map<string, Applied>(
-      [...verdicts].flatMap(([key, { applied }]) => (applied === null ? [] : [[key, applied]])),
-    );
-    const next = compileSet(set, previous, compileDeps);
-    const revision = tree.digest;
-    const generation = status.generation + 1;
-    holder.swap(assemble(next.values(), revision, generation));
-    const changes = changesBetween(verdicts, next, revision, UNKNOWN_AUTHOR);
-    const before = verdicts;
-    verdicts = next;
-    digest = tree.digest;
+    const set = await loadManifests(reading.tree);
+    let previous = state.applied;
+    let next = compileSet(set, previous, compileDeps);
+    if (needsKept(next, set.broken)) {
+      previous = await restore();
+      next = compileSet(set, previous, compileDeps);
+    }
+    const errors = set.diagnostics.filter(({ severity }) => severity === 'error').length;
+    const held = holdReason(next, errors);
+    if (held !== null) {
+      next = heldVerdicts(next, await inForce(), held);
+    }
+    await apply(reading, next, set.diagnostics, held, started);
+  }
+
+  /** In force, also before the first snapshot: then what the store has kept. */
+  async function inForce(): Promise<AppliedSet> {
+    return status.generation > 0 ? state.applied : restore();
+  }
+
+  function restore(): Promise<AppliedSet> {
+    restored ??= restoreLastGood(kept, compileDeps);
+    return restored;
+  }
+
+  /** Only the first reconcile may have to fall back on what an earlier process applied. */
+  function needsKept(next: ReadonlyMap<string, Verdict>, broken: ReadonlySet<string>): boolean {
+    if (status.generation > 0 || kept.rows.length === 0) return false;
+    return broken.size > 0 || [...next.values()].some(({ status: one }) => one !== 'Ready');
+  }
+
+  function holdReason(next: ReadonlyMap<string, Verdict>, errors: number): string | null {
+    const first = status.generation === 0;
+    const keys = new Set(first ? state.rows.keys() : state.applied.keys());
+    const prune = first && deps.allow_prune ? null : pruneProblem(keys, next, state.revision);
+    return prune ?? (deps.policy === 'atomic' ? atomicProblem(next, errors) : null);
+  }
+
+  async function apply(
+    { tree, revision, author, signer }: Reading,
+    next: ReadonlyMap<string, Verdict>,
+    diagnostics: readonly Diagnostic[],
+    held: string | null,
+    started: number,
+  ): Promise<void> {
     const now = isoTime(clock.now());
-    const manifests = statesOf(next, before, status.manifests, revision, now);
-    const bad = manifests.filter((state) => state.status !== 'Ready').length;
-    const degraded = bad > 0 || set.broken.size > 0;
+    const applied = new Map<string, Applied>(
+      [...next].flatMap(([key, one]) => (one.applied === null ? [] : [[key, one.applied]])),
+    );
+    const nothing = held !== null && applied.size === 0;
+    const serving = held === null ? revision : (state.revision ?? revisionOf(applied));
+    const generation = nothing ? status.generation : status.generation + 1;
+    if (!nothing && (held === null || status.generation === 0))
+      holder.swap(assemble(next.values(), serving, generation));
+    const changes = changesBetween(state.known, next, revision, author);
+    const states = statesOf(next, state.states, revision, now);
+    const bad = [...states.values()].filter((one) => one.status !== 'Ready').length;
+    const degraded = bad > 0 || held !== null || diagnostics.some(({ severity }) => severity === 'error');
+    const rows = held === null ? await keep(applied, tree) : state.rows;
+    const settled = { error: held === null ? null : `held: ${held}`, degraded };
+    const known = knownOf(next);
+    state = {
+      digest: tree.digest,
+      attempted: revision,
+      revision: serving,
+      applied,
+      known,
+      states,
+      settled,
+      rows,
+    };
     status = {
       ...status,
-      revision,
+      revision: nothing ? null : serving,
       revision_attempted: revision,
-      generation,
-      degraded,
-      error: null,
-      last_success_at: now,
+      generation: held === null || status.generation === 0 ? generation : status.generation,
+      signer: held === null ? signer : status.signer,
+      ...settled,
+      ...(held === null ? { last_success_at: now } : { last_error_at: now }),
       ...(degraded && { last_error_at: now }),
-      manifests,
-      diagnostics: set.diagnostics,
+      manifests: [...states.values()],
+      diagnostics,
     };
     const duration_ms = Math.round(clock.monotonic() - started);
     const summary = {
       revision,
-      generation,
-      manifests: manifests.length,
+      generation: status.generation,
+      manifests: states.size,
       changed: changes.length,
       bad,
       duration_ms,
+      held,
     };
     log[degraded ? 'warn' : 'info'](
       summary,
-      degraded ? 'configuration applied, with errors' : 'configuration applied',
+      held !== null
+        ? 'configuration held back'
+        : degraded
+          ? 'configuration applied, with errors'
+          : 'configuration applied',
     );
-    tellErrors();
+    tellErrors(next, diagnostics);
     events.write(
       [...changes, { event_type: 'ReconcileCompleted', tenant_id: null, payload: summary }],
       revision,
     );
   }
 
-  function fail(reason: string): void {
-    if (status.error !== reason)
-      log.error({ reason }, 'the directory of manifests cannot be read; what was in force stays so');
-    status = { ...status, error: reason, degraded: true, last_error_at: isoTime(clock.now()) };
+  /** What a restart over a broken directory would serve. A store that fails is asked again at the next change. */
+  async function keep(applied: AppliedSet, tree: Tree): Promise<ReadonlyMap<string, LastGoodRow>> {
+    const change = lastGoodChange(state.rows, applied, tree);
+    if (change === null) return state.rows;
+    try {
+      await store.saveLastGood(change);
+    } catch (error) {
+      log.warn({ err: error }, 'the manifests in force could not be kept for a restart');
+      return state.rows;
+    }
+    const rows = new Map(state.rows);
+    for (const key of change.remove) rows.delete(key);
+    for (const row of change.set) rows.set(row.key, row);
+    return rows;
   }
 
-  function tellErrors(): void {
-    const all = [...status.diagnostics, ...[...verdicts.values()].flatMap(({ diagnostics }) => diagnostics)];
-    for (const diagnostic of all.sort(compareDiagnostics).slice(0, 50)) {
+  /** The source cannot be read, or not be believed: what is in force stays, at the start what the store has kept. */
+  async function keepServing(reason: string): Promise<void> {
+    const now = isoTime(clock.now());
+    if (status.error !== reason)
+      log.error({ reason }, 'the manifests cannot be read; what is in force stays so');
+    if (status.generation === 0 && kept.rows.length > 0) {
+      const applied = await restore();
+      const verdicts = staleVerdicts(applied, reason);
+      const revision = revisionOf(applied);
+      holder.swap(assemble(verdicts.values(), revision, 1));
+      const states = statesOf(verdicts, state.states, revision, now);
+      state = { ...state, revision, applied, states };
+      status = { ...status, revision, generation: 1, manifests: [...states.values()] };
+      log.warn(
+        { manifests: applied.size, revision },
+        'serving the last good configuration of an earlier run',
+      );
+    }
+    status = { ...status, error: reason, degraded: true, last_error_at: now };
+  }
+
+  function tellErrors(verdicts: ReadonlyMap<string, Verdict>, loose: readonly Diagnostic[]): void {
+    const all = [...loose, ...[...verdicts.values()].flatMap(({ diagnostics }) => diagnostics)];
+    // A change that is held back has been told as a whole.
+    const told = all.filter(({ rule }) => rule !== 'held').sort(compareDiagnostics);
+    for (const diagnostic of told.slice(0, MAX_LOGGED)) {
       log[diagnostic.severity === 'error' ? 'warn' : 'info'](
         { rule: diagnostic.rule },
         formatDiagnostic(diagnostic),
@@ -136,20 +271,26 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
 
   const trigger = createTrigger(reconcile, (error) => {
     log.error({ err: error }, 'reconcile failed');
-    fail('internal error; the log says more');
+    status = {
+      ...status,
+      error: 'internal error; the log says more',
+      degraded: true,
+      last_error_at: isoTime(clock.now()),
+    };
   });
   await trigger.now();
   const period_ms =
     (deps.watch === 'poll' ? Math.min(POLL_SECONDS, deps.resync_seconds) : deps.resync_seconds) * 1000;
-  const watcher = deps.watch === 'poll' ? null : watchTree(deps.dir, trigger.soon, log);
+  const watcher = deps.watch === 'poll' || deps.dir === null ? null : watchTree(deps.dir, trigger.soon, log);
   const resync = setInterval(() => trigger.soon(), period_ms);
   trigger.after(() => watcher?.follow());
   // What changed between the first reading and the watcher's first look would else wait for the resync.
-  trigger.soon();
+  if (watcher !== null) trigger.soon();
 
   return {
     status: () => ({ ...status, watch: watcher?.seesEvents ? 'events' : 'scanning' }),
     notReady: () => notReadyReason(status),
+    applied: () => state.applied,
     reconcile: trigger.now,
     async close() {
       clearInterval(resync);
@@ -160,42 +301,28 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   };
 }
 
-async function readSteadily(dir: string): Promise<Tree> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await readTree(dir);
-    } catch (error) {
-      if (!(error instanceof TreeUnreadable) || attempt === READS) throw error;
-    }
+async function loadKept(store: LastGoodStore, log: Log): Promise<LastGood> {
+  try {
+    return await store.loadLastGood();
+  } catch (error) {
+    log.warn({ err: error }, 'the manifests of an earlier run could not be read');
+    return { rows: [], contents: new Map() };
   }
 }
 
-function statesOf(
-  next: ReadonlyMap<string, Verdict>,
-  before: ReadonlyMap<string, Verdict>,
-  states: readonly ManifestState[],
-  revision: string,
-  now: string,
-): ManifestState[] {
-  const known = new Map(states.map((state, index) => [[...before.keys()][index], state]));
-  return [...next.values()].map((verdict) => {
-    const { identity, status, diagnostics, file, digest, applied } = verdict;
-    const told = diagnostics.find(({ severity }) => severity === 'error') ?? diagnostics[0];
-    const earlier = known.get(verdict.key);
-    const same = earlier?.digest === digest && earlier.status === status;
-    const kept =
-      applied !== null && applied.manifest.digest === before.get(verdict.key)?.applied?.manifest.digest;
-    return {
-      ...identity,
-      status,
-      reason: told?.message ?? null,
-      file: told?.file ?? file,
-      line: told?.line ?? verdict.line,
-      column: told?.column ?? verdict.column,
-      digest,
-      revision_attempted: same ? earlier.revision_attempted : revision,
-      revision_applied: kept ? (earlier?.revision_applied ?? revision) : applied === null ? null : revision,
-      changed_at: same ? earlier.changed_at : now,
-    };
-  });
+/** What an earlier run had applied: a restart tells no change that is none. */
+function knownRow({ key, file, manifest }: LastGoodRow): Known {
+  const [kind, tenant, name] = key.split('/') as [Identity['kind'], string, string];
+  return {
+    identity: { kind, tenant: tenant === '' ? null : tenant, name },
+    file,
+    applied_digest: manifest,
+    reasons: '',
+  };
+}
+
+/** A revision for what the store has kept, which may be of several commits. */
+function revisionOf(applied: AppliedSet): string {
+  const digests = [...applied].map(([key, { manifest }]) => [key, manifest.digest]).sort();
+  return `last-good:${hash('sha256', JSON.stringify(digests), 'hex')}`;
 }

@@ -13,7 +13,10 @@ export interface ManifestState {
   readonly file: string;
   readonly line: number;
   readonly column: number;
+  /** Digest of the version that was tried last; null: it has errors by itself. */
   readonly digest: string | null;
+  /** Digest of the version in force; null: none is. */
+  readonly applied_digest: string | null;
   /** The revision that was tried last, and the one in force; null: none is. */
   readonly revision_attempted: string;
   readonly revision_applied: string | null;
@@ -27,6 +30,8 @@ export interface ReconcileStatus {
   readonly revision_attempted: string | null;
   /** Counts snapshots, from 1; 0 before the first. */
   readonly generation: number;
+  /** Who signed the commit in force; null: signatures are not asked for. */
+  readonly signer: { readonly signer: string; readonly fingerprint: string } | null;
   /** How changes are noticed. */
   readonly watch: 'events' | 'scanning';
   /** Something is not as the directory says: see `error` and the manifests. */
@@ -45,6 +50,7 @@ export const NOTHING_YET: ReconcileStatus = {
   revision: null,
   revision_attempted: null,
   generation: 0,
+  signer: null,
   watch: 'events',
   degraded: true,
   error: 'the directory has not been read yet',

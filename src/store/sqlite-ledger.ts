@@ -129,9 +129,10 @@ export function createLedger(db: Database, writer: string): Ledger {
 
 /** Rows and contents of the last good set; contents without a row go in the same transaction. */
 function prepareKeep(db: Database): (unit: Extract<Unit, { kind: 'keep' }>) => number {
-  const set = db.prepare<[string, string, string, string]>(
-    `INSERT INTO last_good (key, file, digest, data) VALUES (?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET file = excluded.file, digest = excluded.digest, data = excluded.data`,
+  const set = db.prepare<[string, string, string, string, string]>(
+    `INSERT INTO last_good (key, file, digest, data, manifest) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET file = excluded.file, digest = excluded.digest, data = excluded.data,
+         manifest = excluded.manifest`,
   );
   const remove = db.prepare<[string]>('DELETE FROM last_good WHERE key = ?');
   const store = db.prepare<[string, string]>(

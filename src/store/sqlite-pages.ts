@@ -99,7 +99,9 @@ export function createPageReader(spawn: () => Worker): PageReader {
     },
     async lastGood() {
       const { rows, contents } = (await ask({ last_good: true })) as Extract<Answer, { kind: 'last_good' }>;
-      const parsed = rows.map(([key, file, digest, data]) => ({ key, file, digest, data: JSON.parse(data) }));
+      const parsed = rows.map(([key, file, digest, data, manifest]) => {
+        return { key, file, digest, data: JSON.parse(data), manifest };
+      });
       return { rows: parsed, contents: new Map(contents) };
     },
     async close() {

@@ -41,7 +41,7 @@ export interface LastGoodRequest {
   readonly last_good: true;
 }
 
-export type LastGoodTuple = [key: string, file: string, digest: string, data: string];
+export type LastGoodTuple = [key: string, file: string, digest: string, data: string, manifest: string];
 export type PageReply =
   | {
       readonly kind: 'last_good';
@@ -108,7 +108,7 @@ function serve(port: Port, data: ReaderData): void {
 function readLastGood(db: Database): { rows: LastGoodTuple[]; contents: [string, string][] } {
   const all = <T>(sql: string): T[] => db.prepare<unknown[], T>(sql).raw().all();
   return {
-    rows: all('SELECT key, file, digest, data FROM last_good ORDER BY key'),
+    rows: all('SELECT key, file, digest, data, manifest FROM last_good ORDER BY key'),
     contents: all('SELECT digest, content FROM last_good_contents'),
   };
 }

@@ -28,7 +28,7 @@ export type Unit =
   | { readonly kind: 'purge'; readonly before: number; readonly limit: number }
   | {
       readonly kind: 'keep';
-      readonly set: [key: string, file: string, digest: string, data: string][];
+      readonly set: [key: string, file: string, digest: string, data: string, manifest: string][];
       readonly remove: string[];
       readonly contents: [digest: string, content: string][];
     };
@@ -80,7 +80,9 @@ export function encodePurge(before: number, limit: number): Message {
 
 export function encodeKeep({ set, remove, contents }: LastGoodChange): Message {
   const message: Message = [KEEP, set.length, remove.length, contents.size];
-  for (const { key, file, digest, data } of set) message.push(key, file, digest, JSON.stringify(data));
+  for (const { key, file, digest, data, manifest } of set) {
+    message.push(key, file, digest, JSON.stringify(data), manifest);
+  }
   message.push(...remove);
   for (const [digest, content] of contents) message.push(digest, content);
   return message;
@@ -132,7 +134,7 @@ export function decodeUnits(message: Message): Unit[] {
       const texts = (count: number): string[] => Array.from({ length: count }, () => String(take()));
       units.push({
         kind: 'keep',
-        set: Array.from({ length: set }, () => texts(4) as [string, string, string, string]),
+        set: Array.from({ length: set }, () => texts(5) as [string, string, string, string, string]),
         remove: texts(remove),
         contents: Array.from({ length: contents }, () => texts(2) as [string, string]),
       });

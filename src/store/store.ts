@@ -53,6 +53,8 @@ export interface LastGoodRow {
   readonly digest: string;
   /** Files that it refers to: the text of the reference, path, SHA-256. */
   readonly data: readonly (readonly [reference: string, path: string, digest: string])[];
+  /** SHA-256 of the manifest and of the files that it refers to. */
+  readonly manifest: string;
 }
 
 /** The manifest versions in force, as the reconciler keeps them across restarts. */

@@ -49,7 +49,7 @@ function withChoices({ description, argChoices }: Option): string {
 }
 
 function defaultOf({ defaultValue }: { readonly defaultValue?: unknown }): string {
-  return defaultValue === undefined ? '' : code(defaultValue);
+  return code(defaultValue);
 }
 
 const INTRODUCTION = `# Command line
@@ -65,4 +65,5 @@ standard output, messages and the log to standard error.
 |---|---|
 | 0 | done, and nothing is wrong |
 | 1 | invalid or failed; the message says what, where and how to mend it |
+| 2 | \`plan --exit-code\`: something would change |
 | 70 | a fault of the program itself, with its stack |`;

@@ -14,9 +14,10 @@ interface Setting {
 
 export interface Key {
   readonly group: string;
+  /** Below the group, such as `git.url`. */
   readonly name: string;
   readonly setting: Setting;
-  /** Its environment variable; null where a text cannot hold the value. */
+  /** Its environment variable; null where a text cannot hold the value, and deeper in. */
   readonly variable: string | null;
 }
 
@@ -31,18 +32,25 @@ export const SHORT_NAMES: Readonly<Record<string, string>> = {
 const groups: Readonly<Record<string, Setting>> = JSON.parse(readText('schemas/GatewayConfig.schema.json'))
   .properties.spec.properties;
 
-export const KEYS: readonly Key[] = Object.entries(groups).flatMap(([group, { properties = {} }]) =>
-  Object.entries(properties).map(([name, setting]) => ({
-    group,
-    name,
-    setting,
-    variable: variableOf(group, name, setting),
-  })),
+export const KEYS: readonly Key[] = Object.entries(groups).flatMap(([group, setting]) =>
+  keysOf(group, '', setting),
 );
 
-function variableOf(group: string, name: string, setting: Setting): string | null {
-  if ([setting.type ?? []].flat().includes('object') || group === 'attestation') return null;
-  return `SEAL_GATEWAY_${group}_${name}`.toUpperCase();
+function keysOf(group: string, prefix: string, { properties = {} }: Setting): Key[] {
+  return Object.entries(properties).flatMap(([name, setting]) => {
+    const path = prefix + name;
+    const isText =
+      prefix === '' &&
+      setting.properties === undefined &&
+      !isOf(setting, 'object') &&
+      group !== 'attestation';
+    const variable = isText ? `SEAL_GATEWAY_${group}_${name}`.toUpperCase() : null;
+    return [{ group, name: path, setting, variable }, ...keysOf(group, `${path}.`, setting)];
+  });
+}
+
+function isOf({ type }: Setting, name: string): boolean {
+  return [type ?? []].flat().includes(name);
 }
 
 export function renderConfiguration(): string {

@@ -88,6 +88,9 @@ describe('path values', () => {
     const two = literalOperation('GET', '/x/.{a}{b}');
     expect(buildRequest(two, { path: { a: 'v', b: 'w' } }).target).toBe('/x/.vw');
     expect(refusal(() => buildRequest(two, { path: { a: ';v', b: 'w' } })).message).toContain('dot segment');
+    expect(() => buildRequest(two, { path: { a: '/', b: 'w' } }, { allow_slash: true })).toThrow(
+      'dot segment',
+    );
     const label = operationWith({ name: 'v', in: 'path', style: 'label' });
     expect(refusal(() => buildRequest(label, { path: { v: '.' } })).message).toContain('dot segment');
   });

@@ -350,6 +350,7 @@ function lastGoods(store: () => Store, reopen: () => Promise<Store>): void {
     file: `${key}.yaml`,
     digest,
     data,
+    manifest: `m-${key}`,
   });
 
   test('is empty at first', async () => {

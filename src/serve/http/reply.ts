@@ -21,7 +21,7 @@ export function successBody(reply: CallReply): string {
 export function sendError(
   context: ParameterizedContext,
   thrown: unknown,
-  deps: { log: Log; now: number; newId: () => string },
+  deps: { log: Log; now: number; newId: () => string; challenge: string },
 ): void {
   const error = thrown instanceof CallError ? thrown.error : asGatewayError(thrown);
   const request_id = thrown instanceof CallError ? thrown.request_id : deps.newId();
@@ -32,7 +32,7 @@ export function sendError(
   }
   context.status = error instanceof BodyTooLarge ? 413 : error.row.http;
   if (error.retry_after_seconds !== null) context.set('Retry-After', String(error.retry_after_seconds));
-  if (error.row.http === 401) context.set('WWW-Authenticate', 'SEAL');
+  if (error.row.http === 401) context.set('WWW-Authenticate', deps.challenge);
   context.type = 'application/json';
   context.body = JSON.stringify({
     protocol: 'seal/v1',
@@ -46,4 +46,15 @@ export function sendError(
       details: { ...error.details, ...execution },
     },
   });
+}
+
+/** Writes a refusal that no row of the error table is about: it is HTTP's own. */
+export function refuse(
+  context: ParameterizedContext,
+  status: number,
+  message: string,
+  details?: Readonly<Record<string, unknown>>,
+): void {
+  context.status = status;
+  context.body = { status: 'error', error: { message, ...(details !== undefined && { details }) } };
 }

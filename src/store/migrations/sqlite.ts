@@ -55,7 +55,8 @@ export const SQLITE_MIGRATIONS: readonly string[] = [
     key    TEXT PRIMARY KEY NOT NULL,
     file   TEXT NOT NULL,
     digest TEXT NOT NULL,
-    data   TEXT NOT NULL
+    data   TEXT NOT NULL,
+    manifest TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
 
   -- Contents of the files that they were read from, by SHA-256; one file may hold many manifests.

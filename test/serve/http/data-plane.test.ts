@@ -35,7 +35,11 @@ interface Served extends Listener {
 }
 
 /** The data plane over an invoker of which only this is real. */
-async function serve(invoker: Partial<Invoker>, deps: Partial<DataPlaneDeps> = {}): Promise<Served> {
+async function serve(
+  invoker: Partial<Invoker>,
+  deps: Partial<DataPlaneDeps> = {},
+  times = { header_timeout_ms: 5000, request_timeout_ms: 5000 },
+): Promise<Served> {
   const logged: Served['logged'] = [];
   const at = (level: string) => (fields: Record<string, unknown>, message: string) =>
     void logged.push({ level, fields, message });
@@ -54,8 +58,7 @@ async function serve(invoker: Partial<Invoker>, deps: Partial<DataPlaneDeps> = {
   const listener = await listen(app.callback(), {
     bind_addr: '127.0.0.1:0',
     tls: { cert_file: null, key_file: null, client_ca_file: null },
-    header_timeout_ms: 200,
-    request_timeout_ms: 400,
+    ...times,
     log: silentLog,
   });
   onTestFinished(() => listener.close(0));
@@ -234,7 +237,8 @@ describe('a body', () => {
     ['in the body', 'POST /v1/invoke HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf'],
     ['in the headers', 'POST /v1/invoke HTTP/1.1\r\nHost: a\r\nContent-'],
   ])('whose sender stops %s is given up', async (_, sent) => {
-    const { url } = await serve({ invoke: reading });
+    const times = { header_timeout_ms: 200, request_timeout_ms: 400 };
+    const { url } = await serve({ invoke: reading }, {}, times);
     const { answer } = await sendRaw(url, sent);
     expect(await answer).toMatch(/^HTTP\/1\.1 408 |^$/);
   });

@@ -1,0 +1,53 @@
+/** Verdicts as the states that status shows. */
+import type { Verdict } from './compile.ts';
+import type { ManifestState } from './status.ts';
+
+/** States by key, each with the time of its last change. */
+export function statesOf(
+  verdicts: ReadonlyMap<string, Verdict>,
+  before: ReadonlyMap<string, ManifestState>,
+  revision: string,
+  now: string,
+): ReadonlyMap<string, ManifestState> {
+  return new Map(
+    [...verdicts.values()].map((verdict) => [
+      verdict.key,
+      stateOf(verdict, before.get(verdict.key), revision, now),
+    ]),
+  );
+}
+
+function stateOf(
+  verdict: Verdict,
+  earlier: ManifestState | undefined,
+  revision: string,
+  now: string,
+): ManifestState {
+  const { identity, status, diagnostics, digest, applied } = verdict;
+  const told = diagnostics.find(({ severity }) => severity === 'error') ?? diagnostics[0];
+  const applied_digest = applied?.manifest.digest ?? null;
+  const reason = told?.message ?? null;
+  const same =
+    earlier !== undefined &&
+    earlier.digest === digest &&
+    earlier.status === status &&
+    earlier.reason === reason;
+  return {
+    ...identity,
+    status,
+    reason,
+    file: told?.file ?? verdict.file,
+    line: told?.line ?? verdict.line,
+    column: told?.column ?? verdict.column,
+    digest,
+    applied_digest,
+    revision_attempted: same ? earlier.revision_attempted : revision,
+    revision_applied:
+      applied === null
+        ? null
+        : earlier?.applied_digest === applied_digest
+          ? earlier.revision_applied
+          : revision,
+    changed_at: same ? earlier.changed_at : now,
+  };
+}

@@ -1,0 +1,109 @@
+/** Starts the processes of a benchmark run, and talks with them. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FloorOptions } from './floor.ts';
+import type { Round, RoundResult } from './load.ts';
+import type { Memory } from './probe.ts';
+
+/** What is measured: something that answers signed calls, and tells what it has used. */
+export interface Target {
+  readonly name: 'floor' | 'gateway';
+  readonly url: string;
+  /** Microseconds of CPU so far, of all its threads. */
+  cpu(): Promise<number>;
+  memory(): Promise<Memory>;
+  stop(): Promise<void>;
+}
+
+const HERE = import.meta.dirname;
+const PROBED = ['--expose-gc', '--import', join(HERE, 'probe.ts')];
+
+export async function startUpstream(): Promise<{ url: string; stop(): Promise<void> }> {
+  const child = fork(join(HERE, 'upstream.ts'));
+  const { url } = await heard<{ url: string }>(child);
+  return { url, stop: () => stop(child) };
+}
+
+export async function startFloor(options: FloorOptions): Promise<Target> {
+  const child = fork(join(HERE, 'floor.ts'), [JSON.stringify(options)], { execArgv: PROBED });
+  const { url } = await heard<{ url: string }>(child);
+  return target('floor', url, child);
+}
+
+/** The gateway as `serve` runs it, with the gateway.yaml of this directory. */
+export async function startGateway(dir: string): Promise<Target> {
+  const ready = join(dir, 'ready.json');
+  const main = join(HERE, '../../src/main.ts');
+  const args = ['serve', '--config', join(dir, 'gateway.yaml'), '--ready-file', ready];
+  const profile = process.env.BENCH_PROFILE;
+  const profiled = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile];
+  const child = fork(main, args, {
+    execArgv: [...PROBED, ...profiled],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  while (!existsSync(ready)) {
+    if (child.exitCode !== null) throw new Error('the gateway did not start');
+    await sleep(20);
+  }
+  const { data } = JSON.parse(readFileSync(ready, 'utf8')) as { data: string };
+  return target('gateway', data, child);
+}
+
+function target(name: Target['name'], url: string, child: ChildProcess): Target {
+  return {
+    name,
+    url,
+    cpu: () => ask<number>(child, 'cpu'),
+    memory: () => ask<Memory>(child, 'memory'),
+    stop: () => stop(child),
+  };
+}
+
+export interface LoadGenerator {
+  run(round: Round): Promise<RoundResult>;
+  stop(): Promise<void>;
+}
+
+export async function startLoadGenerator(): Promise<LoadGenerator> {
+  const child = fork(join(HERE, 'load.ts'));
+  await heard(child);
+  return {
+    async run(round) {
+      const result = await ask<RoundResult | { failure: string }>(child, round);
+      if ('failure' in result) throw new Error(result.failure);
+      return result;
+    },
+    stop: () => stop(child),
+  };
+}
+
+function ask<T>(child: ChildProcess, message: object | string): Promise<T> {
+  const answer = heard<T>(child);
+  child.send(message);
+  return answer;
+}
+
+/** The next message of the child. Rejects when it ends instead. */
+async function heard<T>(child: ChildProcess): Promise<T> {
+  const ended = new AbortController();
+  const exit = once(child, 'exit', { signal: ended.signal }).then(([code]) => {
+    throw new Error(`process ${child.pid} ended with ${code}`);
+  });
+  exit.catch(() => {});
+  try {
+    const [message] = (await Promise.race([once(child, 'message'), exit])) as [T];
+    return message;
+  } finally {
+    ended.abort();
+  }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exited;
+}
