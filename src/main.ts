@@ -97,7 +97,11 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
   }
 }
 
-if (import.meta.main) {
+// Undefined before Node 24.2, which would end here without a word.
+if (import.meta.main === undefined) {
+  process.stderr.write(`seal-gateway: Node 24.2 or later is needed; this is ${process.versions.node}\n`);
+  process.exitCode = 70;
+} else if (import.meta.main) {
   const console = {
     out: (text: string) => void process.stdout.write(text),
     err: (text: string) => void process.stderr.write(text),

@@ -138,7 +138,7 @@ export function excerpt(value: unknown, contentType: string | null): string | nu
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   return text
     .slice(0, 2048)
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+    .replace(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
     .slice(0, 512)
     .toWellFormed();
 }

@@ -24,7 +24,14 @@ export interface Diagnostic extends Position {
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   const { file, line, column, severity, message, hint } = diagnostic;
   const mark = severity === 'warning' ? 'warning: ' : '';
-  return `${file}:${line}:${column}: ${mark}${message}${hint === null ? '' : ` (${hint})`}`;
+  return onOneLine(`${file}:${line}:${column}: ${mark}${message}${hint === null ? '' : ` (${hint})`}`);
+}
+
+/** File names may hold line ends and the escape codes of terminals. */
+function onOneLine(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
+  });
 }
 
 /** The order in which diagnostics are printed: by file, line and column, then rule and message. */

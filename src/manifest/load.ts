@@ -283,7 +283,7 @@ function collide(first: Found, second: Found): Found {
 }
 
 /** Workflows and CLI tools share one namespace; a tenant may not shadow a global tool. */
-function checkTools(found: Map<string, Found>): Map<string, Found> {
+export function checkTools(found: Map<string, Found>): Map<string, Found> {
   const tools = new Map<string, Found[]>();
   for (const one of found.values()) {
     const { kind, name } = one.identity;

@@ -41,10 +41,16 @@ export function nameOf({ kind, tenant, name }: Identity): string {
   return `${kind} ${tenant === null ? name : `${tenant}/${name}`}`;
 }
 
-export function digestManifest(value: unknown, data: ReadonlyMap<string, TreeFile>): string {
+/** Key order is the author's: a manifest whose keys are in another order is another text of the same thing. */
+export function digestContent(value: unknown): string {
+  return hash('sha256', JSON.stringify(sorted(value)), 'hex');
+}
+
+/** The digest of a manifest whose own content has this digest. */
+export function digestWithData(content: string, data: ReadonlyMap<string, TreeFile>): string {
+  if (data.size === 0) return content;
   const files = [...data].map(([reference, file]) => [reference, file.digest]);
-  // Key order is the author's; a reordered manifest counts as another text of the same thing.
-  return hash('sha256', JSON.stringify([sorted(value), files]), 'hex');
+  return hash('sha256', JSON.stringify([content, files]), 'hex');
 }
 
 /** A diagnostic at a JSON pointer of a manifest. */
@@ -53,7 +59,11 @@ export function diagnosticAt(
   pointer: string,
   rule: string,
   message: string,
-  options: { hint?: string | null; at?: 'key' | 'value'; severity?: Diagnostic['severity'] } = {},
+  options: {
+    readonly hint?: string | null;
+    readonly at?: 'key' | 'value';
+    readonly severity?: Diagnostic['severity'];
+  } = {},
 ): Diagnostic {
   const position = locate(manifest.document, pointer, options.at ?? 'value');
   const diagnostic = errorAt(manifest.file, position, rule, message, options.hint ?? null);
@@ -64,5 +74,5 @@ function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return entries.map(([key, item]) => [key, sorted(item)]);
+  return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]));
 }

@@ -9,8 +9,9 @@ export function fieldPath(pointer: string): string {
   if (pointer === '') return 'the manifest';
   let path = '';
   for (const segment of pointerSegments(pointer)) {
+    const plain = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(segment) && secretIn(segment) === null;
     if (/^[0-9]{1,9}$/.test(segment)) path += `[${segment}]`;
-    else if (/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(segment)) path += path === '' ? segment : `.${segment}`;
+    else if (plain) path += path === '' ? segment : `.${segment}`;
     else path += `[${quoted(segment)}]`;
   }
   return path;

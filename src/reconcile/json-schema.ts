@@ -1,7 +1,11 @@
 /** JSON Schemas that manifests hold (`input_schema`, `arguments`): compiled once for each text, whoever uses it. */
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { Ajv, type ErrorObject, MissingRefError, type ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
+import { pointerTo } from '../manifest/position.ts';
+import { suggest } from '../manifest/suggest.ts';
+import { orList, quoted } from '../manifest/words.ts';
+import { Fault } from './problems.ts';
 
 export interface ArgumentsSchema {
   /** The problems, each `pointer: message`, {@link MAX_PROBLEMS} at most; empty when the value fits. */
@@ -12,6 +16,8 @@ export interface ArgumentsSchema {
 const MAX_PROBLEMS = 20;
 /** Compiled schemas that are kept; a snapshot keeps its own whatever happens here. */
 const MAX_CACHED = 20_000;
+/** An instance keeps parts of all that it ever compiled, and making one takes as long as two schemas. */
+const MAX_COMPILED = 100;
 
 const OPTIONS = {
   allErrors: true,
@@ -19,27 +25,37 @@ const OPTIONS = {
   strictRequired: false,
   strictTypes: false,
   allowUnionTypes: true,
+  // Two schemas may have one $id, and none may refer to another.
   addUsedSchema: false,
+  // The schema of schemas is asked by `checkShape`, once for all instances: each would compile it anew.
+  validateSchema: false,
+  // Ajv's optimiser takes longer than all else, to save nothing that a call would notice.
+  code: { optimize: false },
 } as const;
-const cache = new Map<string, ArgumentsSchema>();
 
-/** Throws an Error that says what is wrong with the schema. References to other documents are refused. */
+interface Dialect {
+  readonly create: () => Ajv;
+  readonly meta: string;
+}
+
+const DRAFT_07: Dialect = { create: () => new Ajv(OPTIONS), meta: 'http://json-schema.org/draft-07/schema' };
+const DRAFT_2020: Dialect = {
+  create: () => new Ajv2020(OPTIONS),
+  meta: 'https://json-schema.org/draft/2020-12/schema',
+};
+
+const cache = new Map<string, ArgumentsSchema>();
+const shapes = new Map<Dialect, ValidateFunction>();
+const batches = new Map<Dialect, { readonly ajv: Ajv; left: number }>();
+
+/** Throws {@link Fault}, which says what is wrong with the schema and where. */
 export function compileSchema(schema: object): ArgumentsSchema {
   const text = JSON.stringify(schema);
   const known = cache.get(text);
   if (known !== undefined) return known;
-  const { $schema } = schema as { $schema?: unknown };
-  const draft2020 = typeof $schema === 'string' && $schema.includes('2020-12');
-  // One instance a schema: an instance keeps all that it ever compiled, and two schemas may have one $id.
-  const ajv = formats.default(draft2020 ? new Ajv2020(OPTIONS) : new Ajv(OPTIONS));
-  let validate: ValidateFunction;
-  try {
-    validate = ajv.compile(schema);
-  } catch (error) {
-    throw new Error(
-      `is no JSON Schema that can be used: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
+  const dialect = dialectOf(schema);
+  checkShape(schema, dialect);
+  const validate = compileWith(instanceOf(dialect), schema);
   const compiled: ArgumentsSchema = {
     fits: (value) => validate(value) === true,
     problems: (value) =>
@@ -48,6 +64,126 @@ export function compileSchema(schema: object): ArgumentsSchema {
   if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value!);
   cache.set(text, compiled);
   return compiled;
+}
+
+function dialectOf({ $schema }: { readonly $schema?: unknown }): Dialect {
+  if ($schema === undefined) return DRAFT_07;
+  const named = [DRAFT_07, DRAFT_2020].find(
+    ({ meta }) => typeof $schema === 'string' && $schema.replace(/#$/, '') === meta,
+  );
+  if (named !== undefined) return named;
+  throw new Fault('this dialect of JSON Schema is not known', {
+    pointer: '/$schema',
+    hint: 'leave $schema out, or name draft-07 or 2020-12',
+  });
+}
+
+function instanceOf(dialect: Dialect): Ajv {
+  let batch = batches.get(dialect);
+  if (batch === undefined || batch.left === 0) {
+    batch = { ajv: formats.default(dialect.create()), left: MAX_COMPILED };
+    batches.set(dialect, batch);
+  }
+  batch.left -= 1;
+  return batch.ajv;
+}
+
+/** Holds a schema to the schema of schemas. */
+function checkShape(schema: object, dialect: Dialect): void {
+  let shape = shapes.get(dialect);
+  if (shape === undefined) {
+    shape = dialect.create().getSchema(dialect.meta)!;
+    shapes.set(dialect, shape);
+  }
+  if (shape(schema)) return;
+  // The first error is the innermost; those of the combinations around it follow.
+  const { instancePath, keyword, params, message } = shape.errors![0]!;
+  const path = instancePath === '' ? 'the schema' : quoted(instancePath.split('/').at(-1)!);
+  const rule = keyword === 'enum' ? `must be one of ${orList(params.allowedValues)}` : message;
+  throw new Fault(`${path} ${rule}`, { pointer: instancePath });
+}
+
+function compileWith(ajv: Ajv, schema: object): ValidateFunction {
+  try {
+    return ajv.compile(schema);
+  } catch (error) {
+    throw explain(ajv, schema, error as Error);
+  } finally {
+    ajv.removeSchema(schema);
+  }
+}
+
+/** Ajv says what it found, but mostly not where. */
+function explain(ajv: Ajv, schema: object, error: Error): Fault {
+  const keyword = /unknown keyword: "(.*)"/.exec(error.message)?.[1];
+  if (keyword !== undefined) {
+    const near = suggest(keyword, Object.keys(ajv.RULES.all));
+    return new Fault(`JSON Schema has no keyword ${quoted(keyword)}`, {
+      pointer: find(schema, (key) => key === keyword),
+      hint: near === null ? 'remove it, or name it as an argument below properties' : `did you mean ${near}?`,
+    });
+  }
+  const format = /unknown format "(.*)" ignored/.exec(error.message)?.[1];
+  if (format !== undefined) {
+    const near = suggest(format, Object.keys(ajv.formats));
+    return new Fault(`there is no format ${quoted(format)}`, {
+      pointer: find(schema, (key, value) => key === 'format' && value === format),
+      hint: near === null ? null : `did you mean ${near}?`,
+    });
+  }
+  if (error instanceof MissingRefError) {
+    const isOther = !error.missingRef.startsWith('#');
+    return new Fault(
+      isOther
+        ? 'a reference to another document is not followed'
+        : `there is nothing at ${quoted(error.missingRef)}`,
+      {
+        pointer: find(schema, (key, value) => key === '$ref' && value === error.missingRef),
+        hint: isOther ? 'copy it to definitions' : null,
+      },
+    );
+  }
+  if (error instanceof SyntaxError) {
+    const isBad = (key: string, value: unknown): boolean => key === 'pattern' && !isPattern(value);
+    return new Fault(`this is no regular expression: ${error.message.replace(/^.*: /, '')}`, {
+      pointer: find(schema, isBad),
+    });
+  }
+  return new Fault(error.message.replace(/^strict mode: /, ''));
+}
+
+function isPattern(value: unknown): boolean {
+  try {
+    return new RegExp(String(value), 'u') instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+/** Keywords below which the keys are names, not keywords. */
+const NAMES = new Set([
+  'properties',
+  'patternProperties',
+  'definitions',
+  '$defs',
+  'dependencies',
+  'dependentSchemas',
+  'dependentRequired',
+]);
+
+/** The JSON pointer of the first keyword that is meant, or the schema itself. */
+function find(schema: object, isMeant: (key: string, value: unknown) => boolean): string {
+  const search = (value: unknown, pointer: string, names: boolean): string | null => {
+    if (typeof value !== 'object' || value === null) return null;
+    for (const [key, child] of Object.entries(value)) {
+      const below = pointerTo(pointer, key);
+      if (!names && isMeant(key, child)) return below;
+      const found = search(child, below, !names && NAMES.has(key));
+      if (found !== null) return found;
+    }
+    return null;
+  };
+  return search(schema, '', false) ?? '';
 }
 
 /** Says what was expected; never the value, which may be a secret in the wrong place. */

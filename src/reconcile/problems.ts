@@ -2,6 +2,29 @@
 import { compareDiagnostics, type Diagnostic } from '../manifest/diagnostic.ts';
 import { diagnosticAt, type Manifest } from '../manifest/manifest.ts';
 
+/** What a compiler of a part throws: where in that part, and how to mend it. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+  /** JSON pointer within the part. */
+  readonly pointer: string;
+  readonly hint: string | null;
+
+  constructor(message: string, place: { pointer?: string; hint?: string | null } = {}) {
+    super(message);
+    this.pointer = place.pointer ?? '';
+    this.hint = place.hint ?? null;
+  }
+}
+
+/** A finding that knows its place by JSON pointer alone: the manifest may move, and with it the place. */
+export interface Finding {
+  readonly severity: Diagnostic['severity'];
+  readonly pointer: string;
+  readonly rule: string;
+  readonly message: string;
+  readonly hint: string | null;
+}
+
 export interface Problems {
   /** An error at a JSON pointer of the manifest. */
   error(pointer: string, rule: string, message: string, hint?: string | null): void;
@@ -14,11 +37,12 @@ export interface Problems {
   readonly failed: boolean;
   /** Nothing but {@link Problems.block} stands in the way. */
   readonly blocked: boolean;
-  list(): Diagnostic[];
+  /** In the order in which they were found, each once. */
+  readonly findings: readonly Finding[];
 }
 
-export function createProblems(manifest: Manifest): Problems {
-  const found: Diagnostic[] = [];
+export function createProblems(): Problems {
+  const findings = new Map<string, Finding>();
   let errors = 0;
   let blocks = 0;
   const add = (
@@ -27,7 +51,10 @@ export function createProblems(manifest: Manifest): Problems {
     rule: string,
     message: string,
     hint: string | null,
-  ) => found.push(diagnosticAt(manifest, pointer, rule, message, { hint, severity }));
+  ): void => {
+    // Several steps may trip over one mistake, such as the name of the API that they share.
+    findings.set(JSON.stringify([pointer, rule, message]), { severity, pointer, rule, message, hint });
+  };
   const problems: Problems = {
     error(pointer, rule, message, hint = null) {
       errors += 1;
@@ -44,7 +71,8 @@ export function createProblems(manifest: Manifest): Problems {
       try {
         return make();
       } catch (error) {
-        problems.error(pointer, rule, error instanceof Error ? error.message : String(error));
+        const { message, pointer: below, hint } = asFault(error);
+        problems.error(pointer + below, rule, message, hint);
         return null;
       }
     },
@@ -54,7 +82,23 @@ export function createProblems(manifest: Manifest): Problems {
     get blocked() {
       return errors === 0 && blocks > 0;
     },
-    list: () => found.sort(compareDiagnostics),
+    get findings() {
+      return [...findings.values()];
+    },
   };
   return problems;
+}
+
+/** Findings at their places in a manifest, in order. */
+export function placeFindings(manifest: Manifest, findings: readonly Finding[]): Diagnostic[] {
+  return findings
+    .map(({ pointer, rule, message, hint, severity }) =>
+      diagnosticAt(manifest, pointer, rule, message, { hint, severity }),
+    )
+    .sort(compareDiagnostics);
+}
+
+function asFault(error: unknown): Pick<Fault, 'message' | 'pointer' | 'hint'> {
+  if (error instanceof Fault) return error;
+  return { message: error instanceof Error ? error.message : String(error), pointer: '', hint: null };
 }

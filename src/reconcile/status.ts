@@ -64,3 +64,35 @@ export const NOTHING_YET: ReconcileStatus = {
 export function notReadyReason(status: ReconcileStatus): string | null {
   return status.generation > 0 ? null : (status.error ?? 'there is no configuration yet');
 }
+
+/** A manifest beside what of it is in force. */
+export interface AppliedResource {
+  readonly state: ManifestState;
+  /** Its `spec` in the version in force, as written; null: nothing is. */
+  readonly spec: unknown;
+}
+
+/** A change that somebody asked of an API instead of git. */
+export interface AskedChange {
+  readonly action: 'create' | 'replace' | 'amend' | 'remove';
+  readonly kind: Kind;
+  readonly tenant: string | null;
+  /** null: the manifest says it. */
+  readonly name: string | null;
+  /** A manifest, or its name and the fields of its spec, as JSON or YAML; null when it is to be removed. */
+  readonly body: Uint8Array | null;
+}
+
+/** The same change as it is made in git. */
+export interface Proposal {
+  readonly change: 'add' | 'replace' | 'remove';
+  /** Where the manifest is or belongs, below the root; null: it cannot be told who it is. */
+  readonly file: string | null;
+  /** The manifest, ready to commit; null: nothing to write. */
+  readonly manifest_yaml: string | null;
+  /** What is wrong with it, and with those that it would break. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Says how a change is made in git; nothing is applied and nothing written. */
+export type Propose = (asked: AskedChange) => Promise<Proposal>;

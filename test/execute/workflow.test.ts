@@ -173,7 +173,7 @@ describe('runWorkflow', () => {
         method: 'GET',
         host,
         path: '/customers',
-        response_bytes: 43,
+        response_bytes: 42,
       },
       {
         step_name: 'invoices',
@@ -182,7 +182,7 @@ describe('runWorkflow', () => {
         method: 'GET',
         host,
         path: '/customers/{customer_id}/invoices',
-        response_bytes: 40,
+        response_bytes: 39,
       },
       {
         step_name: 'note',

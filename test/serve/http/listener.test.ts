@@ -63,14 +63,14 @@ describe('a client that is slow', () => {
 
   test('to send all but headers has the time of the request', async () => {
     const { url } = await started(async (request, response) => response.end(await text(request)), {
-      header_timeout_ms: 100,
+      header_timeout_ms: 250,
       request_timeout_ms: 5000,
     });
     const { socket, answer } = await sendRaw(
       url,
       'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 8\r\n\r\nhalf',
     );
-    setTimeout(() => socket.write('full'), 400);
+    setTimeout(() => socket.write('full'), 600);
     expect(await answer).toMatch(/halffull$/);
   });
 
