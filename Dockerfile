@@ -4,7 +4,7 @@
 # Podman keeps the health check only with `podman build --format docker`. docs/operations.md tells more.
 
 # Any image with Node 24, npm and a shell.
-ARG NODE_IMAGE=docker.io/library/node:24-slim
+ARG NODE_IMAGE=node:24-slim
 
 FROM ${NODE_IMAGE} AS source
 WORKDIR /app

@@ -10,13 +10,23 @@ import type { LogLevel } from './log.ts';
 
 export interface Config {
   readonly manifests: { readonly dir: string };
-  readonly network: { readonly bind_addr: string };
+  readonly network: { readonly bind_addr: string; readonly control_bind_addr: string };
   readonly tls: {
     readonly cert_file: string | null;
     readonly key_file: string | null;
     readonly client_ca_file: string | null;
   };
   readonly database: { readonly url: string };
+  /** Operators of the control listener. */
+  readonly auth: {
+    readonly development: boolean;
+    /** Together with the issuer; null: there are no operators' tokens. */
+    readonly operator_jwks_uri: string | null;
+    readonly operator_jwt_issuer: string | null;
+    readonly operator_jwt_audience: string;
+    readonly operator_role_claim: string;
+    readonly operator_roles: readonly string[];
+  };
   readonly reconcile: {
     readonly watch: 'auto' | 'poll';
     readonly resync_seconds: number;
@@ -85,17 +95,20 @@ const UNUSED_NAMES = new Set([
   'SEAL_GATEWAY_SEMANTIC_JUDGE_URL',
 ]);
 /** Environment names that belong to the program, not to a key. */
-const OTHER_NAMES = new Set(['SEAL_GATEWAY_CONFIG_PATH', 'SEAL_GATEWAY_URL']);
+const OTHER_NAMES = new Set([
+  'SEAL_GATEWAY_CONFIG_PATH',
+  'SEAL_GATEWAY_URL',
+  'SEAL_GATEWAY_CONTROL_URL',
+  'SEAL_GATEWAY_OPERATOR_TOKEN',
+]);
 
 /** Settings that would promise what this version does not do: a start with them is refused. */
 const REFUSED = ['control.git'];
 /** Settings that are safe to ignore: what they configure is absent and fails closed. */
 const IGNORED = [
-  'network.control_bind_addr',
   'network.grpc_bind_addr',
   'network.metrics_bind_addr',
   'network.trusted_proxies',
-  'auth',
   'issuer',
   'attestation',
   'credentials',
@@ -142,7 +155,11 @@ export function loadConfig(path?: string, env: NodeJS.ProcessEnv = process.env):
 
 /** The value of an environment variable that is not configuration but a command's default (such as the URL to call). */
 export function environment(
-  name: 'SEAL_GATEWAY_URL' | 'GITHUB_STEP_SUMMARY',
+  name:
+    | 'SEAL_GATEWAY_URL'
+    | 'SEAL_GATEWAY_CONTROL_URL'
+    | 'SEAL_GATEWAY_OPERATOR_TOKEN'
+    | 'GITHUB_STEP_SUMMARY',
   env: NodeJS.ProcessEnv = process.env,
 ): string | null {
   return env[name] ?? null;
@@ -289,7 +306,7 @@ function describe(error: {
 }
 
 /** What no schema can say. */
-function check({ database, tls, network }: Config): string[] {
+function check({ database, tls, network, auth }: Config): string[] {
   const problems: string[] = [];
   const [scheme = '', path] = database.url.split('://');
   if (scheme !== 'sqlite' || !path) {
@@ -305,19 +322,42 @@ function check({ database, tls, network }: Config): string[] {
   if (tls.client_ca_file !== null && tls.cert_file === null) {
     problems.push('spec.tls.client_ca_file needs cert_file and key_file');
   }
-  const port = Number(network.bind_addr.slice(network.bind_addr.lastIndexOf(':') + 1));
-  if (port > 65535) problems.push(`spec.network.bind_addr: port ${port} is over 65535`);
+  for (const key of ['bind_addr', 'control_bind_addr'] as const) {
+    const port = Number(network[key].slice(network[key].lastIndexOf(':') + 1));
+    if (port > 65535) problems.push(`spec.network.${key}: port ${port} is over 65535`);
+  }
+  if ((auth.operator_jwks_uri === null) !== (auth.operator_jwt_issuer === null)) {
+    problems.push('spec.auth: operator_jwks_uri and operator_jwt_issuer go together');
+  }
+  const jwks = auth.operator_jwks_uri === null ? null : jwksProblem(auth.operator_jwks_uri);
+  if (jwks !== null) problems.push(`spec.auth.operator_jwks_uri: ${jwks}`);
   return problems;
+}
+
+/** Why keys cannot be had from there: they decide who an operator is, so nobody on the way may change them. */
+function jwksProblem(uri: string): string | null {
+  if (!uri.includes('://')) {
+    const given = 'the text of a key set; write a path, or file:// and an absolute one';
+    return uri.trimStart().startsWith('{') ? given : null;
+  }
+  const url = URL.parse(uri);
+  if (url === null) return 'this is no URL';
+  if (url.username !== '' || url.password !== '') return 'a URL with a user or password is not fetched';
+  if (url.protocol === 'https:' || (url.protocol === 'file:' && url.host === '')) return null;
+  const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
+  if (url.protocol === 'http:' && loopback) return null;
+  return 'expected https (http to a loopback address alone), file:// and an absolute path, or a path';
 }
 
 /** The settings that the gateway acts on. */
 function pick(spec: Config): Config {
-  const { manifests, network, tls, database, reconcile, limits, log } = spec;
+  const { manifests, network, tls, database, auth, reconcile, limits, log } = spec;
   return {
     manifests,
-    network: { bind_addr: network.bind_addr },
+    network: { bind_addr: network.bind_addr, control_bind_addr: network.control_bind_addr },
     tls,
     database,
+    auth,
     reconcile,
     limits,
     log,

@@ -1,27 +1,40 @@
 #!/usr/bin/env node
 /** The composition root: builds everything top to bottom, closes it in reverse. Run as a program, it is the command line. */
+import type { RequestListener } from 'node:http';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
-import { systemClock } from './clock.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { type Config, gitEnvironment } from './config.ts';
 import { requestCredentials } from './credentials/inject.ts';
+import {
+  OPERATOR_ALGORITHMS,
+  type Operator,
+  type OperatorIssuer,
+  verifyOperator,
+} from './envelope/operator.ts';
 import { createEgress } from './execute/egress.ts';
 import { newId } from './ids.ts';
 import { createInvoker } from './invoke/invoke.ts';
 import { createLimiter } from './invoke/limit.ts';
 import type { Log } from './log.ts';
 import { createSource } from './reconcile/create-source.ts';
+import { createDrafts } from './reconcile/draft.ts';
 import { createGit } from './reconcile/git.ts';
+import { operatorKeys } from './reconcile/operator-keys.ts';
 import { startReconciler } from './reconcile/reconcile.ts';
+import { resourcesOf } from './reconcile/resources.ts';
+import { createControlPlane } from './serve/http/control/control-plane.ts';
 import { createDataPlane } from './serve/http/data-plane.ts';
-import { listen } from './serve/http/listener.ts';
+import { type Listener, listen } from './serve/http/listener.ts';
 import { createHolder } from './snapshot/holder.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 
 /** Milliseconds between two sweeps of expired replay ids. */
 const PURGE_MS = 60_000;
+/** Milliseconds that a shutdown waits for requests of the control listener, after the calls are drained. */
+const CONTROL_DRAIN_MS = 1_000;
 
-/** Starts a gateway. Rejects when the store or the listener cannot be had; a broken directory only makes it not ready. */
+/** Starts a gateway. Rejects when the store or a listener cannot be had; a broken directory only makes it not ready. */
 export async function startGateway(config: Config, log: Log, options: StartOptions = {}): Promise<Gateway> {
   const clock = systemClock;
   const closers: (() => unknown)[] = [];
@@ -51,6 +64,35 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     });
     closers.push(() => reconciler.close());
 
+    const { header_timeout_ms, call_timeout_ms, drain_ms } = config.limits;
+    const listenAt = (bind_addr: string, app: { callback(): RequestListener }): Promise<Listener> =>
+      listen(app.callback(), {
+        bind_addr,
+        tls: config.tls,
+        header_timeout_ms,
+        request_timeout_ms: call_timeout_ms,
+        log,
+      });
+
+    const { status, applied } = reconciler;
+    const states = () => status().manifests;
+    const controlPlane = createControlPlane({
+      status,
+      resources: () => resourcesOf(states(), applied()),
+      draft: createDrafts({ applied, states }),
+      events: store,
+      verifyOperator: operatorVerifier(config.auth, clock, log),
+      development: config.auth.development,
+      clock,
+      log,
+      newId,
+      limits: config.limits,
+    });
+    // Before the data plane and closed after it: how a start and a shutdown go can be seen.
+    const control = await listenAt(config.network.control_bind_addr, controlPlane);
+    closers.push(() => control.close(CONTROL_DRAIN_MS));
+    tellOperators(config.auth, control.url, log);
+
     const egress = createEgress();
     closers.push(() => egress.close());
 
@@ -69,15 +111,16 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     let draining = false;
     const notReady = () => (draining ? 'shutting down' : reconciler.notReady());
     const revision = () => holder.current()?.revision ?? null;
-    const app = createDataPlane({ invoker, clock, log, newId, limits: config.limits, notReady, revision });
-    const { header_timeout_ms, call_timeout_ms, drain_ms } = config.limits;
-    const data = await listen(app.callback(), {
-      bind_addr: config.network.bind_addr,
-      tls: config.tls,
-      header_timeout_ms,
-      request_timeout_ms: call_timeout_ms,
+    const dataPlane = createDataPlane({
+      invoker,
+      clock,
       log,
+      newId,
+      limits: config.limits,
+      notReady,
+      revision,
     });
+    const data = await listenAt(config.network.bind_addr, dataPlane);
     closers.push(() => {
       draining = true;
       return data.close(drain_ms);
@@ -90,10 +133,39 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     }, PURGE_MS);
     closers.push(() => clearInterval(purge));
 
-    return { addresses: { data: data.url }, close };
+    return { addresses: { data: data.url, control: control.url }, close };
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Who the bearer of an operator's token is, null for one who is none. null itself: no issuer of such tokens is named. */
+function operatorVerifier(
+  auth: Config['auth'],
+  clock: Clock,
+  log: Log,
+): ((token: string) => Promise<Operator | null>) | null {
+  const { operator_jwks_uri, operator_jwt_issuer } = auth;
+  if (operator_jwks_uri === null || operator_jwt_issuer === null) return null;
+  const issuer: OperatorIssuer = {
+    issuer: operator_jwt_issuer,
+    audience: auth.operator_jwt_audience,
+    keys: operatorKeys(operator_jwks_uri, OPERATOR_ALGORITHMS, { clock, log }),
+    role_claim: auth.operator_role_claim,
+    roles: auth.operator_roles,
+  };
+  return (token) => verifyOperator(token, issuer, clock.now());
+}
+
+function tellOperators(auth: Config['auth'], url: string, log: Log): void {
+  if (auth.development) {
+    log.warn(
+      { url },
+      'DEVELOPMENT MODE (auth.development): everybody on this machine is an operator of the control listener',
+    );
+  } else if (auth.operator_jwks_uri === null) {
+    log.info({ url }, 'nobody is an operator of the control listener: auth names no issuer of their tokens');
   }
 }
 

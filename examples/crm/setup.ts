@@ -27,9 +27,13 @@ export interface TokenClaims {
 
 export interface GatewayProcess {
   readonly url: string;
+  /** The control listener, where whoever is on this machine is an operator. */
+  readonly control_url: string;
   readonly process: ChildProcess;
   /** What it has logged so far. */
   log(): string;
+  /** Its exit code, once it has ended; null: a signal ended it. */
+  readonly exited: Promise<number | null>;
   /** Ends it as an operator would; resolves to its exit code. */
   stop(): Promise<number | null>;
   /** Ends it as a power cut would. */
@@ -108,23 +112,27 @@ async function startGateway(dir: string): Promise<GatewayProcess> {
   child.stderr.on('data', (chunk: Buffer) => {
     log += chunk.toString();
   });
-  const exited = once(child, 'exit');
+  // Not 'exit': by then not all of its log need have come.
+  const exited = once(child, 'close').then(([code]) => code as number | null);
   const deadline = Date.now() + 20_000;
   while (!existsSync(ready)) {
-    if (child.exitCode !== null || Date.now() > deadline)
+    if (child.exitCode !== null || Date.now() > deadline) {
+      child.kill('SIGKILL');
       throw new Error(`the gateway did not start:\n${log}`);
+    }
     await sleep(20);
   }
-  const { data } = JSON.parse(readFileSync(ready, 'utf8')) as { data: string };
+  const { data, control } = JSON.parse(readFileSync(ready, 'utf8')) as { data: string; control: string };
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     child.kill(signal);
-    const [code] = await exited;
-    return code as number | null;
+    return await exited;
   };
   return {
     url: data,
+    control_url: control,
     process: child,
     log: () => log,
+    exited,
     stop: () => end('SIGTERM'),
     async kill() {
       await end('SIGKILL');
@@ -153,7 +161,8 @@ function processConfiguration(dir: string): string {
 kind: GatewayConfig
 spec:
   manifests: {dir: ${join(dir, 'gateway.d')}}
-  network: {bind_addr: "127.0.0.1:0"}
+  network: {bind_addr: "127.0.0.1:0", control_bind_addr: "127.0.0.1:0"}
+  auth: {development: true}
   database: {url: "sqlite://${join(dir, 'data', 'gateway.db')}"}
 `;
 }

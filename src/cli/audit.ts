@@ -113,7 +113,8 @@ async function follow(
   }
 }
 
-function untilStopped(): AbortSignal {
+/** Aborts when the user has seen enough. */
+export function untilStopped(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
   return controller.signal;

@@ -12,6 +12,7 @@ import { CliError, type Console, EXIT } from './output.ts';
 import { addPlan } from './plan.ts';
 import { addSchema } from './schema.ts';
 import { addServe, type StartGateway } from './serve.ts';
+import { addStatus } from './status.ts';
 import { addTest } from './test.ts';
 import { addToken } from './token.ts';
 import { addTools } from './tools.ts';
@@ -39,6 +40,7 @@ export function createProgram(deps: CliDeps): Command {
     addPlan,
     addCanI,
     addTest,
+    addStatus,
     addCall,
     addTools,
     addKeygen,

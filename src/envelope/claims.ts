@@ -37,7 +37,6 @@ export type Claims = { readonly [claim: string]: unknown };
 
 /** Checks times and types. Throws TOKEN_EXPIRED (layer token) or TOKEN_VERIFICATION_FAILED. */
 export function readIdentity(claims: Claims, issuer: Issuer, now_ms: number): Identity {
-  const expires_at = checkTimes(claims, now_ms, issuer.max_token_ttl_seconds, SECURITY_TOKEN);
   const subject = requiredText(claims, 'sub', SECURITY_TOKEN);
   const jti = requiredText(claims, 'jti', SECURITY_TOKEN);
   const tenant_id = optional(claims, 'tenant_id');
@@ -53,14 +52,33 @@ export function readIdentity(claims: Claims, issuer: Issuer, now_ms: number): Id
     issuer: issuer.issuer,
     subject,
     jti,
-    expires_at,
     tenant_id,
     execution_id: optional(claims, 'exec_id'),
     workload_id: optional(claims, 'wid'),
     security_context,
     tool_patterns,
     cnf_key: readConfirmation(claims),
+    // Last: a token is expired only when nothing else is wrong with it (protocol section 3, step 5).
+    expires_at: checkTimes(claims, now_ms, issuer.max_token_ttl_seconds, SECURITY_TOKEN),
   };
+}
+
+/** From this issuer, for this gateway, and to be used by now. */
+export function checkAddress(
+  claims: Claims,
+  { issuer, audience }: Pick<Issuer, 'issuer' | 'audience'>,
+  now_ms: number,
+  refusals: Refusals,
+): void {
+  const { refused } = refusals;
+  if (own(claims, 'iss') !== issuer) throw refused('claim "iss" does not fit');
+  const aud = own(claims, 'aud');
+  if (aud === undefined) throw refused('claim "aud" is missing');
+  const named: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
+  if (!audience.some((one) => named.includes(one))) throw refused('claim "aud" does not fit');
+  if (own(claims, 'nbf') === undefined) return;
+  const early = seconds(claims, 'nbf', refusals) - Math.floor(now_ms / 1000);
+  if (early > CLOCK_SKEW_SECONDS) throw refused(`claim "nbf" is ${early} s in the future`);
 }
 
 /** Gives `exp` in whole seconds. `longest`: seconds that the token may live, {@link MAX_TOKEN_TTL_SECONDS} at most. */
@@ -69,12 +87,12 @@ export function checkTimes(claims: Claims, now_ms: number, longest: number, refu
   const now = Math.floor(now_ms / 1000);
   const exp = seconds(claims, 'exp', refusals);
   const iat = seconds(claims, 'iat', refusals);
-  if (exp <= now) throw expired(` ${now - exp} s ago`);
   if (iat > now + CLOCK_SKEW_SECONDS) throw refused(`claim "iat" is ${iat - now} s in the future`);
   const most = Math.min(longest, MAX_TOKEN_TTL_SECONDS);
   if (exp - iat > most) {
     throw refused(`it lives ${exp - iat} s ("exp" - "iat"), at most ${most} s allowed`);
   }
+  if (exp <= now) throw expired(` ${now - exp} s ago`);
   if (exp <= iat) throw refused('claim "exp" is not after "iat"');
   return exp;
 }

@@ -7,7 +7,8 @@ import type { Node } from './canonical.ts';
 /**
  * Whether the double nearest to this JSON number stands for the same digits. An integer must be what the double
  * is written as again (12345678901234567168 would go on as ...7000); a fraction, or a number with an exponent, must
- * be the double rounded to as many digits, so that 0.1 passes, and 0.10000000000000001 as C's %.17g writes it.
+ * be what the double is written as again, or the double rounded to as many digits, so that 0.1 passes, and
+ * 0.10000000000000001 as C's %.17g writes it.
  */
 export function survivesDouble(lexeme: string): boolean {
   const match = NUMBER.exec(lexeme);
@@ -21,10 +22,13 @@ export function survivesDouble(lexeme: string): boolean {
   const value = Math.abs(Number(lexeme));
   if (!Number.isFinite(value)) return false;
   const isInteger = fraction === undefined && exponent === undefined;
-  const again = isInteger ? value.toExponential() : value.toExponential(significant.length - 1);
-  const [mantissa = '', power = ''] = again.split('e');
   const scale = Number(exponent ?? 0) - (fraction ?? '').length + digits.length - 1;
-  return mantissa.replace('.', '') === significant && Number(power) === scale;
+  const stands = (again: string): boolean => {
+    const [mantissa = '', power = ''] = again.split('e');
+    return mantissa.replace('.', '') === significant && Number(power) === scale;
+  };
+  // Both: of two roundings that are equally near, the one goes to the even digit and the other up.
+  return stands(value.toExponential()) || (!isInteger && stands(value.toExponential(significant.length - 1)));
 }
 
 /** The JSON pointer of the first number below this node that a double cannot keep; null when there is none. */

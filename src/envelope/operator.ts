@@ -2,7 +2,7 @@
 import type { TokenKeys } from '../snapshot/snapshot.ts';
 import { type Claims, checkTimes, MAX_TOKEN_TTL_SECONDS, own, requiredText } from './claims.ts';
 import { refusals } from './refusals.ts';
-import { verifyClaims } from './token.ts';
+import { readToken, verifyClaims } from './token.ts';
 
 export interface OperatorIssuer {
   /** The `iss` claim. */
@@ -24,7 +24,6 @@ export interface Operator {
 
 /** JOSE names of what operators' tokens may be signed with; never a shared secret, never `none`. */
 export const OPERATOR_ALGORITHMS: readonly string[] = ['EdDSA', 'Ed25519', 'RS256', 'ES256'];
-const REQUIRED_CLAIMS = ['iss', 'aud', 'exp', 'iat', 'sub'];
 const OPERATOR_TOKEN = refusals('operator token');
 
 /**
@@ -37,7 +36,7 @@ export async function verifyOperator(
   now_ms: number,
 ): Promise<Operator | null> {
   const expected = { ...issuer, audience: [issuer.audience], algorithms: OPERATOR_ALGORITHMS };
-  const claims = await verifyClaims(jwt, expected, REQUIRED_CLAIMS, now_ms, OPERATOR_TOKEN);
+  const claims = await verifyClaims(readToken(jwt, OPERATOR_TOKEN), expected, now_ms, OPERATOR_TOKEN);
   checkTimes(claims, now_ms, MAX_TOKEN_TTL_SECONDS, OPERATOR_TOKEN);
   const subject = requiredText(claims, 'sub', OPERATOR_TOKEN);
   const role = rolesOf(claims, issuer.role_claim).find((one) => issuer.roles.includes(one));

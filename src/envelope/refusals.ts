@@ -5,7 +5,7 @@ export interface Refusals {
   /** TOKEN_VERIFICATION_FAILED; the reason never holds a value of the token. */
   refused(reason: string, cause?: unknown): GatewayError;
   /** TOKEN_EXPIRED, for a token that was good once. `ago`: such as " 3 s ago". */
-  expired(ago: string, cause?: unknown): GatewayError;
+  expired(ago: string): GatewayError;
 }
 
 /** `noun`: what the messages call the token. */
@@ -13,10 +13,9 @@ export function refusals(noun: string): Refusals {
   return {
     refused: (reason, cause) =>
       new GatewayError('TOKEN_VERIFICATION_FAILED', `${noun}: ${reason}`, { cause }),
-    expired: (ago, cause) =>
+    expired: (ago) =>
       new GatewayError('TOKEN_EXPIRED', `${noun}: expired${ago}; ask for a new one`, {
         layer: 'token',
-        cause,
       }),
   };
 }

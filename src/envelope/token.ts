@@ -1,8 +1,8 @@
 /** Protocol section 2: the security token, a JWT of a known issuer. */
-import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
 import { GatewayError } from '../errors.ts';
 import type { EnvelopeKey, Issuer } from '../snapshot/snapshot.ts';
-import { CLOCK_SKEW_SECONDS, type Claims, type Identity, readIdentity } from './claims.ts';
+import { type Claims, checkAddress, type Identity, readIdentity } from './claims.ts';
+import { type CompactJws, fitsKey, parseJws } from './jws.ts';
 import { type Refusals, SECURITY_TOKEN } from './refusals.ts';
 import { MAX_CANDIDATE_KEYS } from './signature.ts';
 
@@ -14,30 +14,32 @@ export interface UnverifiedToken {
   readonly iss: string;
   /** The envelope's key comes from `cnf`, so that the token must be verified first (section 3). */
   readonly has_cnf: boolean;
+  /** Read once, for what is verified later. */
+  readonly jws: CompactJws;
 }
 
-const REQUIRED_CLAIMS = ['iss', 'aud', 'exp', 'iat', 'sub', 'jti'];
 const MAX_HEADER_LENGTH = 256;
 
-/** Reads header and issuer of a JWT. Throws TOKEN_VERIFICATION_FAILED when it has not the shape of one. */
-export function peekToken(jwt: string, { refused }: Refusals = SECURITY_TOKEN): UnverifiedToken {
-  let header: { readonly alg?: unknown; readonly kid?: unknown };
-  let claims: JWTPayload;
+/** Reads a JWT. Throws TOKEN_VERIFICATION_FAILED when it has not the shape of one. */
+export function readToken(jwt: string, { refused }: Refusals = SECURITY_TOKEN): UnverifiedToken {
+  let jws: CompactJws;
   try {
-    header = decodeProtectedHeader(jwt);
-    claims = decodeJwt(jwt);
+    jws = parseJws(jwt);
   } catch (cause) {
     throw refused('not a JWT in compact form (header.payload.signature)', cause);
   }
-  const { alg, kid } = header;
+  const { alg, kid } = jws.header;
+  const { iss } = jws.claims;
   if (typeof alg !== 'string' || alg.length > MAX_HEADER_LENGTH) throw refused('its header names no "alg"');
   if (kid !== undefined && (typeof kid !== 'string' || kid.length > MAX_HEADER_LENGTH)) {
     throw refused(`"kid" in its header is not a string of at most ${MAX_HEADER_LENGTH} characters`);
   }
-  if (!Object.hasOwn(claims, 'iss') || typeof claims.iss !== 'string' || claims.iss === '') {
+  // RFC 7515 section 4.1.11: we understand no extension, so none may be critical.
+  if (Object.hasOwn(jws.header, 'crit')) throw refused('its header has "crit": no extension is supported');
+  if (!Object.hasOwn(jws.claims, 'iss') || typeof iss !== 'string' || iss === '') {
     throw refused('claim "iss" is missing');
   }
-  return { header: { alg, kid }, iss: claims.iss, has_cnf: Object.hasOwn(claims, 'cnf') };
+  return { header: { alg, kid }, iss, has_cnf: Object.hasOwn(jws.claims, 'cnf'), jws };
 }
 
 /**
@@ -45,42 +47,26 @@ export function peekToken(jwt: string, { refused }: Refusals = SECURITY_TOKEN): 
  * epoch. Rejects with TOKEN_EXPIRED (layer token) for a token that was good once, else with
  * TOKEN_VERIFICATION_FAILED.
  */
-export async function verifyToken(jwt: string, issuer: Issuer, now_ms: number): Promise<Identity> {
-  const claims = await verifyClaims(jwt, issuer, REQUIRED_CLAIMS, now_ms, SECURITY_TOKEN);
+export async function verifyToken(token: UnverifiedToken, issuer: Issuer, now_ms: number): Promise<Identity> {
+  const claims = await verifyClaims(token, issuer, now_ms, SECURITY_TOKEN);
   return readIdentity(claims, issuer, now_ms);
 }
 
 /** The claims of a JWT whose signature, algorithm, issuer, audience and `nbf` are good; `exp` and `iat` are not judged. */
 export async function verifyClaims(
-  jwt: string,
+  { header, jws }: UnverifiedToken,
   issuer: Pick<Issuer, 'issuer' | 'audience' | 'algorithms' | 'keys'>,
-  required: readonly string[],
   now_ms: number,
   refusals: Refusals,
 ): Promise<Claims> {
-  const { header } = peekToken(jwt, refusals);
   if (!issuer.algorithms.includes(header.alg)) {
     throw refusals.refused(`algorithm is not one of the issuer's: ${issuer.algorithms.join(', ')}`);
   }
   const keys = await issuer.keys.candidates(header);
-  const options = {
-    algorithms: [...issuer.algorithms],
-    issuer: issuer.issuer,
-    audience: [...issuer.audience],
-    requiredClaims: [...required],
-    currentDate: new Date(now_ms),
-    // For nbf. checkTimes looks at exp without it.
-    clockTolerance: CLOCK_SKEW_SECONDS,
-  };
   for (const key of keys.slice(0, MAX_CANDIDATE_KEYS)) {
-    const claims = await jwtVerify(jwt, key, options).then(
-      (verified) => verified.payload,
-      (error: unknown) => {
-        if (!isWrongKey(error)) throw explain(error, refusals);
-        return null;
-      },
-    );
-    if (claims !== null) return claims;
+    if (!(await fitsKey(jws, header.alg, key))) continue;
+    checkAddress(jws.claims, issuer, now_ms, refusals);
+    return jws.claims;
   }
   throw refusals.refused(
     keys.length === 0 ? 'the issuer has no key for it' : "its signature fits none of the issuer's keys",
@@ -107,18 +93,4 @@ export function keyCandidates(
     );
   }
   return candidates.slice(0, MAX_CANDIDATE_KEYS);
-}
-
-/** The next key may do better: a signature that does not fit, or a key of another type (no JOSEError in jose). */
-function isWrongKey(error: unknown): boolean {
-  return error instanceof errors.JWSSignatureVerificationFailed || !(error instanceof errors.JOSEError);
-}
-
-function explain(error: unknown, { refused, expired }: Refusals): GatewayError {
-  if (error instanceof errors.JWTExpired) return expired('', error);
-  if (error instanceof errors.JWTClaimValidationFailed) {
-    const problem = error.reason === 'missing' ? 'is missing' : 'does not fit';
-    return refused(`claim "${error.claim}" ${problem}`, error);
-  }
-  return refused('not a JWT that can be verified', error);
 }

@@ -1,7 +1,7 @@
 /** Who calls: protocol section 3, steps 3 to 6. Nothing here has a side effect. */
 import type { Envelope } from '../envelope/parse.ts';
 import { verifySignature } from '../envelope/signature.ts';
-import { type Identity, keyCandidates, peekToken, verifyToken } from '../envelope/token.ts';
+import { type Identity, keyCandidates, readToken, verifyToken } from '../envelope/token.ts';
 import { GatewayError } from '../errors.ts';
 import type { Issuer, Snapshot } from '../snapshot/snapshot.ts';
 
@@ -15,17 +15,17 @@ export interface Caller {
  * Rejects with SESSION_NOT_FOUND, INVALID_SIGNATURE, TOKEN_VERIFICATION_FAILED or TOKEN_EXPIRED.
  */
 export async function authenticate(snapshot: Snapshot, envelope: Envelope, now: number): Promise<Caller> {
-  const token = peekToken(envelope.security_token);
+  const token = readToken(envelope.security_token);
   const issuer = issuerOf(snapshot, token.iss);
   if (token.has_cnf) {
     // The token names the envelope's key, so the token comes first.
-    const identity = await verifyToken(envelope.security_token, issuer, now);
+    const identity = await verifyToken(token, issuer, now);
     await verifySignature(envelope, keyCandidates(identity.cnf_key, issuer, token.header.kid));
     return { issuer, identity };
   }
   // Both checks run on the thread pool at the same time; the signature's answer is heard first.
   const keys = keyCandidates(null, issuer, token.header.kid);
-  const verified = verifyToken(envelope.security_token, issuer, now);
+  const verified = verifyToken(token, issuer, now);
   verified.catch(() => undefined);
   await verifySignature(envelope, keys);
   return { issuer, identity: await verified };
@@ -33,8 +33,9 @@ export async function authenticate(snapshot: Snapshot, envelope: Envelope, now: 
 
 /** The bearer of a token alone, for GET /v1/tools. `now`: milliseconds since the Unix epoch. */
 export async function authenticateBearer(snapshot: Snapshot, jwt: string, now: number): Promise<Caller> {
-  const issuer = issuerOf(snapshot, peekToken(jwt).iss);
-  return { issuer, identity: await verifyToken(jwt, issuer, now) };
+  const token = readToken(jwt);
+  const issuer = issuerOf(snapshot, token.iss);
+  return { issuer, identity: await verifyToken(token, issuer, now) };
 }
 
 function issuerOf(snapshot: Snapshot, iss: string): Issuer {

@@ -81,17 +81,16 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   async function admit(call: Call, caller: Caller, verdict: Attempt<Permit | null>): Promise<string> {
     const recorder = recorderOf(call);
     const bodies = 'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value);
-    const fresh = bodies.map(recorder.event);
-    const replayed = new GatewayError(
-      'REPLAY_DETECTED',
-      'this envelope or its token has been used before; sign a new one',
-    );
-    const free = await deps.store.admit(replayClaim(caller, call.envelope!), fresh, [
-      recorder.event(rejection(call, replayed)),
-    ]);
-    call.recorded = !free || 'error' in verdict;
-    if (!free) throw replayed;
-    return fresh[0]!.id;
+    const events = bodies.map(recorder.event);
+    const free = await deps.store.admit(replayClaim(caller, call.envelope!), events);
+    if (!free) {
+      throw new GatewayError(
+        'REPLAY_DETECTED',
+        'this envelope or its token has been used before; sign a new one',
+      );
+    }
+    call.recorded = 'error' in verdict;
+    return events[0]!.id;
   }
 
   async function carryOut(

@@ -66,9 +66,6 @@ function uniquePairs(walk: Walk, map: YAMLMap.Parsed): Map<string, Pair<ParsedNo
   for (const pair of map.items) {
     const offset = pair.key.range[0];
     const key = isScalar(pair.key) ? pair.key.value : null;
-    if (isAlias(pair.key)) {
-      walk.report(offset, 'yaml-alias', 'aliases are not allowed', 'write the key out');
-    }
     // What is no text has been reported by the library (stringKeys).
     if (typeof key !== 'string') continue;
     const first = pairs.get(key);

@@ -31,6 +31,19 @@ export interface Manifest<K extends Kind = Kind> extends Identity<K> {
   readonly digest: string;
 }
 
+/** A manifest that was found, valid or not. */
+export interface Found {
+  readonly identity: Identity;
+  readonly key: string;
+  readonly file: string;
+  /** Where it begins. */
+  readonly line: number;
+  readonly column: number;
+  /** null: it has errors. */
+  readonly manifest: Manifest | null;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
 /** `kind/tenant/name`; a global one has an empty tenant. */
 export function keyOf({ kind, tenant, name }: Identity): string {
   return `${kind}/${tenant ?? ''}/${name}`;

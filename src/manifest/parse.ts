@@ -13,10 +13,13 @@ import { decodeText } from './text.ts';
 export interface ParsedDocument extends Located {
   /** False: there are errors, and the value is what could be read in spite of them. */
   readonly valid: boolean;
+  /** Those of the file that are about this document. */
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 export interface ParsedFile {
   readonly documents: readonly ParsedDocument[];
+  /** All of them, in order. */
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -63,28 +66,34 @@ export function parseFile(file: string, bytes: Uint8Array): ParsedFile {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
+  const byDocument = new Map<number, Diagnostic[]>();
   let stopped = false;
-  const report: Report = (offset, rule, message, hint = null) => {
-    // The composer catches what its callbacks throw, and reports that.
-    if (stopped) throw new Stop();
-    if (diagnostics.length < MAX_ERRORS) {
-      diagnostics.push(errorAt(file, at(offset), rule, message, hint));
-      return;
-    }
-    stopped = true;
-    diagnostics.push(errorAt(file, at(offset), 'too-many-errors', 'there are more errors from here on'));
-    throw new Stop();
-  };
+  const reportOf: ReportOf =
+    (index) =>
+    (offset, rule, message, hint = null) => {
+      // The composer catches what its callbacks throw, and reports that.
+      if (stopped) throw new Stop();
+      const diagnostic = errorAt(file, at(offset), rule, message, hint);
+      if (diagnostics.length < MAX_ERRORS) {
+        diagnostics.push(diagnostic);
+        byDocument.set(index, [...(byDocument.get(index) ?? []), diagnostic]);
+        return;
+      }
+      stopped = true;
+      diagnostics.push(errorAt(file, at(offset), 'too-many-errors', 'there are more errors from here on'));
+      throw new Stop();
+    };
 
   let documents: ParsedDocument[] = [];
   try {
-    const composed = compose(text, lines, report);
+    const composed = compose(text, lines, reportOf);
     let size = text.length;
-    documents = composed.map(({ document, valid }) => {
-      const before = diagnostics.length;
+    documents = composed.map(({ document, valid }, index) => {
+      const report = reportOf(index);
       const located = readDocument(document.contents, { at, report, maxDepth: MAX_DEPTH });
       size -= inlineLength(document, located.value);
-      return { ...located, valid: valid && diagnostics.length === before };
+      const own = (byDocument.get(index) ?? []).sort(compareDiagnostics);
+      return { ...located, valid: valid && own.length === 0, diagnostics: own };
     });
     if (size > MAX_MANIFEST_BYTES) {
       return { documents: [], diagnostics: [tooLarge(file, bytes.length)] };
@@ -102,9 +111,11 @@ interface Composed {
 }
 
 type Report = (offset: number, rule: string, message: string, hint?: string | null) => void;
+/** For what is wrong with the document of this index; -1: before the first one. */
+type ReportOf = (index: number) => Report;
 
 /** Drives the lexer, parser and composer of the library token by token, so that it can be stopped. */
-function compose(text: string, lines: LineCounter, report: Report): Composed[] {
+function compose(text: string, lines: LineCounter, reportOf: ReportOf): Composed[] {
   const parser = new Parser(lines.addNewLine);
   const composer = new Composer(OPTIONS);
   const found: Document.Parsed[] = [];
@@ -112,6 +123,7 @@ function compose(text: string, lines: LineCounter, report: Report): Composed[] {
   let started = 0;
   let current: CST.Token | null = null;
   let lastFaultyLine = 0;
+  const report: Report = (...fault) => reportOf(started - 1)(...fault);
 
   const syntaxError = (offset: number, code: string, message: string): void => {
     faulty.add(started - 1);

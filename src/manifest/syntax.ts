@@ -7,6 +7,7 @@ export interface SyntaxFault {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
+  BAD_INDENT: 'indent it as far as what stands beside it',
   BAD_SCALAR_START: 'put quotes around the text',
   BLOCK_AS_IMPLICIT_KEY: 'put quotes around a text that has a colon and a space in it',
   MULTILINE_IMPLICIT_KEY: 'a key needs a colon behind it, on its own line',
@@ -26,15 +27,40 @@ export function explainSyntax(code: string, message: string): SyntaxFault {
   if (code === 'NON_STRING_KEY') {
     return {
       rule: 'yaml-syntax',
-      message: 'a key must be plain text, not a collection',
+      message: 'a key must be plain text, not a collection or an alias',
       hint: 'a template such as {{input.id}} needs quotes around it',
     };
   }
   if (message.startsWith('Missing closing')) {
     return { rule: 'yaml-syntax', message: 'YAML: the quote that begins here is never closed', hint: null };
   }
+  const open = /^Flow (map|sequence) /.exec(message)?.[1];
+  if (open !== undefined) {
+    const [bracket, end] = open === 'map' ? ['{', '}'] : ['[', ']'];
+    const fault = `YAML: "${bracket}" is still open here`;
+    return { rule: 'yaml-syntax', message: fault, hint: `close it with "${end}", or indent this line more` };
+  }
+  const token = /^Unexpected ([a-z-]+) (token|at node end)/.exec(message)?.[1];
+  if (token !== undefined) {
+    const fault = `YAML: unexpected ${TOKENS[token] ?? token}`;
+    return { rule: 'yaml-syntax', message: fault, hint: HINTS.UNEXPECTED_TOKEN! };
+  }
   return { rule: 'yaml-syntax', message: `YAML: ${withoutSource(message)}`, hint: HINTS[code] ?? null };
 }
+
+/** What the library calls the tokens that are most often in the wrong place. */
+const TOKENS: Readonly<Record<string, string>> = {
+  'flow-seq-end': '"]"',
+  'flow-map-end': '"}"',
+  'map-value-ind': '":"',
+  'seq-item-ind': '"-"',
+  'explicit-key-ind': '"?"',
+  scalar: 'text after the value',
+  'double-quoted-scalar': 'text after the value',
+  'single-quoted-scalar': 'text after the value',
+  'block-map': 'fields after the value',
+  comma: '","',
+};
 
 function withoutSource(message: string): string {
   return message.replace(

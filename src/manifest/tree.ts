@@ -6,6 +6,7 @@ import { hash } from 'node:crypto';
 import {
   closeSync,
   constants,
+  type Dirent,
   fstatSync,
   openSync,
   readdirSync,
@@ -13,9 +14,9 @@ import {
   realpathSync,
   statSync,
 } from 'node:fs';
-import { join, sep } from 'node:path';
-import { setImmediate as breathe } from 'node:timers/promises';
+import { join, relative, sep } from 'node:path';
 import { compareText, type Diagnostic, errorAt } from './diagnostic.ts';
+import { createPace, type Pace } from './pace.ts';
 
 export interface TreeFile {
   /** Below the root, with forward slashes. */
@@ -28,7 +29,7 @@ export interface TreeFile {
 export interface Tree {
   /** By path, in order of path. */
   readonly files: ReadonlyMap<string, TreeFile>;
-  /** Entries that cannot be read as files. */
+  /** Entries that cannot be read, each at its own path; that of a directory stands for all below it. */
   readonly diagnostics: readonly Diagnostic[];
   /** `sha256:` and the digest over all paths and contents, and over what could not be read. */
   readonly digest: string;
@@ -42,19 +43,31 @@ export class TreeUnreadable extends Error {
 /** A document that a manifest refers to may be larger than a manifest; nothing may be larger than this. */
 export const MAX_DATA_BYTES = 32 * 1024 * 1024;
 /** More is most likely the wrong directory. */
-const MAX_FILES = 100_000;
+const MAX_ENTRIES = 100_000;
+const MAX_TOTAL_BYTES = 512 * 1024 * 1024;
 const MAX_DEPTH = 32;
-/** Files read without a break; the event loop gets its turn in between. */
-const SLICE = 64;
 
 const START = { line: 1, column: 1 };
-const READABLE = /\.(ya?ml|json)$/;
+const READABLE = /\.(ya?ml|json)$/i;
 
 interface Walk {
+  /** The real path. */
   readonly root: string;
-  readonly files: Map<string, TreeFile>;
+  readonly files: TreeFile[];
   readonly diagnostics: Diagnostic[];
-  reads: number;
+  /** Where each link led that was followed. */
+  readonly links: Map<string, string>;
+  readonly breathe: Pace;
+  entries: number;
+  bytes: number;
+}
+
+/** A directory on the way: its path below the root, and where it really is. */
+interface Place {
+  readonly path: string;
+  readonly real: string;
+  /** The real paths on the way here, so that a link to one of them is seen as a loop. */
+  readonly above: readonly string[];
 }
 
 /**
@@ -62,14 +75,19 @@ interface Walk {
  * and `*.test.yaml` are left out. Rejects with {@link TreeUnreadable} when the directory is gone or changes meanwhile.
  */
 export async function readTree(root: string): Promise<Tree> {
+  const real = seen(root, () => realpathSync(root));
+  const links = new Map([[root, real]]);
   const walk: Walk = {
-    root: vanishing(root, () => realpathSync(root)),
-    files: new Map(),
-    diagnostics: [],
-    reads: 0,
+    ...{ root: real, files: [], diagnostics: [], links, entries: 0, bytes: 0 },
+    breathe: createPace(),
   };
-  await readDirectory(walk, '', [walk.root]);
-  return makeTree([...walk.files.values()], walk.diagnostics);
+  await readDirectory(walk, { path: '', real, above: [] });
+  // A link that was swapped meanwhile would give one half of two revisions.
+  for (const [link, target] of links) {
+    if (seen(link, () => realpathSync(link)) !== target)
+      throw new TreeUnreadable(`${link} changed while it was read`);
+  }
+  return makeTree(walk.files, walk.diagnostics);
 }
 
 /** A tree of files that are in memory already. */
@@ -89,66 +107,89 @@ export function isManifestFile(path: string): boolean {
 }
 
 function isLeftOut(name: string): boolean {
-  return name.startsWith('.') || /\.test\.ya?ml$/.test(name);
+  return name.startsWith('.') || /\.test\.ya?ml$/i.test(name);
 }
 
-/** `above` holds the real paths on the way here, so that a link to one of them is seen as a loop. */
-async function readDirectory(walk: Walk, path: string, above: readonly string[]): Promise<void> {
-  const directory = join(walk.root, path);
-  const entries = vanishing(directory, () => readdirSync(directory, { withFileTypes: true }));
+async function readDirectory(walk: Walk, place: Place): Promise<void> {
+  const entries = list(walk, place);
+  const above = [...place.above, place.real];
   for (const entry of entries.sort((a, b) => compareText(a.name, b.name))) {
     if (isLeftOut(entry.name)) continue;
-    const below = path === '' ? entry.name : `${path}/${entry.name}`;
-    if (entry.isDirectory() || entry.isSymbolicLink())
-      await followEntry(walk, below, entry.isDirectory(), above);
-    else readEntry(walk, below, entry.isFile());
-    walk.reads += 1;
-    if (walk.reads > MAX_FILES) throw new TreeUnreadable(`more than ${MAX_FILES} entries below ${walk.root}`);
-    if (walk.reads % SLICE === 0) await breathe();
+    const path = place.path === '' ? entry.name : `${place.path}/${entry.name}`;
+    const below: Place = { path, real: join(place.real, entry.name), above };
+    walk.entries += 1;
+    if (walk.entries > MAX_ENTRIES)
+      throw new TreeUnreadable(`${walk.root} cannot be read: it has more than ${MAX_ENTRIES} entries`);
+    if (entry.name.includes('\uFFFD') && !(entry.isFile() && !READABLE.test(path)))
+      refuse(walk, path, 'bad-file-name', 'the name of this entry is not UTF-8', 'rename it');
+    else if (entry.isSymbolicLink()) await followLink(walk, below);
+    else if (entry.isDirectory()) await enterDirectory(walk, below);
+    else if (READABLE.test(path)) readEntry(walk, below, entry.isFile());
+    await walk.breathe();
   }
 }
 
-async function followEntry(
-  walk: Walk,
-  path: string,
-  plain: boolean,
-  above: readonly string[],
-): Promise<void> {
-  const full = join(walk.root, path);
-  let real: string;
+function list(walk: Walk, { path, real }: Place): Dirent[] {
   try {
-    real = realpathSync(full);
+    return readdirSync(real, { withFileTypes: true });
   } catch (error) {
-    if (plain) throw gone(full, error);
-    if (READABLE.test(path)) refuse(walk, path, 'broken-link', 'the link leads nowhere');
+    const code = codeOf(error);
+    if (path === '' || isPassing(code)) throw unreadable(real, error);
+    refuse(walk, path, 'unreadable', `the directory cannot be read (${code})`, 'check its owner and mode');
+    return [];
+  }
+}
+
+async function followLink(walk: Walk, { path, real: link, above }: Place): Promise<void> {
+  let target: string;
+  try {
+    target = realpathSync(link);
+  } catch (error) {
+    const code = codeOf(error);
+    const leadsNowhere = code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR';
+    // It may have led to a directory of manifests, unless it has the name of another kind of file.
+    if (leadsNowhere && (READABLE.test(path) || !/\.[^/]+$/.test(path)))
+      refuse(walk, path, 'broken-link', 'the link leads nowhere');
+    else if (!leadsNowhere)
+      refuse(walk, path, 'unreadable', `the link cannot be followed (${code})`, 'check owner and mode');
     return;
   }
-  if (real !== walk.root && !real.startsWith(walk.root + sep)) {
+  const status = statSync(target, { throwIfNoEntry: false });
+  if (status === undefined) throw new TreeUnreadable(`${link} changed while it was read`);
+  if (!status.isDirectory() && !READABLE.test(path)) return;
+  const inside = relative(walk.root, target);
+  const owner = tenantOf(inside);
+  walk.links.set(link, target);
+  if (inside === '..' || inside.startsWith(`..${sep}`)) {
     refuse(walk, path, 'leaves-directory', 'the link leaves the directory', 'put the file itself here');
-    return;
-  }
-  if (!plain && !isDirectory(full)) {
-    readEntry(walk, path, true);
-  } else if (above.includes(real)) {
-    refuse(walk, path, 'link-loop', 'the link leads back to a directory above it');
-  } else if (above.length > MAX_DEPTH) {
-    refuse(walk, path, 'too-deep', `directories are nested more than ${MAX_DEPTH} deep`);
+  } else if (owner !== null && owner !== tenantOf(path)) {
+    refuse(walk, path, 'foreign-file', `the link leads to a file of tenant ${owner}`, 'copy the file');
+  } else if (status.isDirectory()) {
+    await enterDirectory(walk, { path, real: target, above });
   } else {
-    await readDirectory(walk, path, [...above, real]);
+    readEntry(walk, { path, real: target, above }, status.isFile());
   }
 }
 
-function isDirectory(full: string): boolean {
-  return statSync(full, { throwIfNoEntry: false })?.isDirectory() ?? false;
+/** The tenant whose directory a path is in. A ConfigMap keeps its files one level deeper, in `..<time>/`. */
+function tenantOf(path: string): string | null {
+  return /^(?:\.\.[^/]+\/)?tenants\/([^/]+)(?:\/|$)/.exec(path)?.[1] ?? null;
 }
 
-function readEntry(walk: Walk, path: string, regular: boolean): void {
-  if (!READABLE.test(path)) return;
-  const full = join(walk.root, path);
-  const handle = regular ? openFile(full) : 'not a file';
-  if (typeof handle === 'string') {
-    if (handle === 'not a file') refuse(walk, path, 'not-a-file', 'this is no regular file');
-    else refuse(walk, path, 'unreadable', `the file cannot be read (${handle})`, 'check its owner and mode');
+async function enterDirectory(walk: Walk, place: Place): Promise<void> {
+  if (place.above.includes(place.real)) {
+    refuse(walk, place.path, 'link-loop', 'the link leads back to a directory above it');
+  } else if (place.above.length > MAX_DEPTH) {
+    refuse(walk, place.path, 'too-deep', `directories are nested more than ${MAX_DEPTH} deep`);
+  } else {
+    await readDirectory(walk, place);
+  }
+}
+
+function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
+  const handle = regular ? openFile(walk, path, real) : null;
+  if (handle === null) {
+    if (!regular) refuse(walk, path, 'not-a-file', 'this is no regular file');
     return;
   }
   try {
@@ -159,26 +200,36 @@ function readEntry(walk: Walk, path: string, regular: boolean): void {
       const most = `${MAX_DATA_BYTES / 1024 / 1024} MiB`;
       refuse(walk, path, 'file-too-large', `the file has ${status.size} bytes; at most ${most} are read`);
     } else {
-      const bytes = readWhole(handle, status.size);
-      walk.files.set(path, treeFile(path, bytes));
+      walk.bytes += status.size;
+      if (walk.bytes > MAX_TOTAL_BYTES)
+        throw new TreeUnreadable(
+          `${walk.root} cannot be read: it has more than ${MAX_TOTAL_BYTES / 1024 / 1024} MiB`,
+        );
+      walk.files.push(treeFile(path, readWhole(handle, status.size)));
     }
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    refuse(walk, path, 'unreadable', `the file cannot be read (${code ?? 'it changed meanwhile'})`);
+    if (error instanceof TreeUnreadable) throw error;
+    refuseUnreadable(walk, path, real, error);
   } finally {
     closeSync(handle);
   }
 }
 
-/** A handle, or the code of the error. O_NONBLOCK: to open a pipe would otherwise wait for a writer. */
-function openFile(full: string): number | string {
+/** A handle; null: refused. O_NONBLOCK: to open a pipe would else wait for a writer. */
+function openFile(walk: Walk, path: string, real: string): number | null {
   try {
-    return openSync(full, constants.O_RDONLY | constants.O_NONBLOCK);
+    // The real path has no links; one that has come meanwhile is not followed.
+    return openSync(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw gone(full, error);
-    return code ?? 'unknown';
+    refuseUnreadable(walk, path, real, error);
+    return null;
   }
+}
+
+function refuseUnreadable(walk: Walk, path: string, real: string, error: unknown): void {
+  const code = codeOf(error);
+  if (isPassing(code)) throw unreadable(real, error);
+  refuse(walk, path, 'unreadable', `the file cannot be read (${code})`, 'check its owner and mode');
 }
 
 /** No more than what the file had when it was opened: one that grows without end is cut, and seen at the next scan. */
@@ -199,20 +250,29 @@ function refuse(walk: Walk, path: string, rule: string, message: string, hint: s
 
 function digestOf(files: ReadonlyMap<string, TreeFile>, diagnostics: readonly Diagnostic[]): string {
   const parts = [...files.values()].map(({ path, digest }) => [path, digest]);
-  const refused = diagnostics.map(({ file, rule }) => [file, rule]).sort();
+  const refused = diagnostics.map(({ file, message }) => [file, message]).sort();
   return `sha256:${hash('sha256', JSON.stringify([parts, refused]), 'hex')}`;
 }
 
-function vanishing<T>(path: string, read: () => T): T {
+function seen<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw gone(path, error);
+    throw unreadable(path, error);
   }
 }
 
-function gone(path: string, error: unknown): TreeUnreadable {
-  const { code } = error as NodeJS.ErrnoException;
+/** The entry came or went meanwhile, or the system is short of something: nothing is known of the file itself. */
+function isPassing(code: string): boolean {
+  return /^(ENOENT|ENOTDIR|ELOOP|EMFILE|ENFILE|ENOMEM|EAGAIN|EINTR|ESTALE)$/.test(code);
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
+
+function unreadable(path: string, error: unknown): TreeUnreadable {
+  const code = codeOf(error);
   const why =
     code === 'ENOENT'
       ? 'is not there'

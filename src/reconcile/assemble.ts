@@ -6,6 +6,7 @@ import {
   scoped,
   type Tenant,
   type Tool,
+  visible,
 } from '../snapshot/snapshot.ts';
 import type { Verdict } from './compile.ts';
 
@@ -15,8 +16,9 @@ export function assemble(verdicts: Iterable<Verdict>, revision: string, generati
   const tenants = new Map<string, Tenant>();
   const contexts = new Map<string, SecurityContext>();
   const tools = new Map<string, Tool>();
+  const missing: Tool[] = [];
   for (const { identity, applied, status } of verdicts) {
-    const { tenant, name } = identity;
+    const { kind, tenant, name } = identity;
     const resource = applied?.resource;
     switch (resource?.kind) {
       case 'TokenIssuer':
@@ -33,13 +35,20 @@ export function assemble(verdicts: Iterable<Verdict>, revision: string, generati
         tools.set(scoped(tenant, name), resource.tool);
         break;
       case undefined:
-        if (identity.kind === 'ToolWorkflow' || identity.kind === 'CliTool') {
+        if (kind === 'ToolWorkflow' || kind === 'CliTool') {
           const reason = `its manifest is ${status === 'Blocked' ? 'waiting for another one that is not valid' : 'not valid'}`;
-          if (!tools.has(scoped(tenant, name)))
-            tools.set(scoped(tenant, name), { kind: 'unavailable', name, tenant, reason });
+          missing.push({ kind: 'unavailable', name, tenant, reason });
         }
         break;
     }
   }
+  // A tenant's tool that may not have the name of a global one does not hide it either.
+  for (const tool of [...missing.filter(isGlobal), ...missing.filter((one) => !isGlobal(one))]) {
+    if (visible(tools, tool.tenant, tool.name) === undefined) tools.set(scoped(tool.tenant, tool.name), tool);
+  }
   return { revision, generation, issuers, tenants, contexts, tools };
+}
+
+function isGlobal({ tenant }: Tool): boolean {
+  return tenant === null;
 }

@@ -38,7 +38,7 @@ function check(
     const [root, ...rest] = path;
     if (root === 'steps') checkStep(spec, until, rest, pointer + at, problems);
     else if (root === 'input') checkInput(spec, rest, pointer + at, problems);
-    else if (root === 'item')
+    else if (root === 'item' && spec.steps[until]?.for_each === undefined)
       problems.error(pointer + at, 'unknown-variable', 'item exists only in a step with for_each');
   }
 }

@@ -6,7 +6,7 @@ import type { TreeFile } from '../manifest/tree.ts';
 import { readDocument } from '../openapi/document.ts';
 import { type DocumentIndex, indexDocument } from '../openapi/index-document.ts';
 import type { Operation } from '../openapi/operation.ts';
-import { compileToolPattern, matchesAny } from '../policy/match.ts';
+import { compileValuePattern, matchesAny } from '../policy/match.ts';
 import type { Api, CredentialRef, Inject, Matcher } from '../snapshot/snapshot.ts';
 import type { Problems } from './problems.ts';
 
@@ -36,9 +36,13 @@ export function compileApi(
   if (index === null) return null;
   const { pointer, left_out } = tellLeftOut(manifest, index, problems);
   const base_url = baseUrl(spec, index, pointer, problems);
+  if (spec.retry !== undefined)
+    problems.error('/spec/retry', 'unsupported', 'retry is not available in this version', 'remove it');
   const allow_slash = (spec.allow_slash ?? []).map((text, at) =>
-    problems.attempt(`/spec/allow_slash/${at}`, 'bad-pattern', () => compileToolPattern(text)),
+    problems.attempt(`/spec/allow_slash/${at}`, 'bad-pattern', () => compileValuePattern(text)),
   );
+  for (const [at, text] of (spec.explorer?.operations ?? []).entries())
+    problems.attempt(`/spec/explorer/operations/${at}`, 'bad-pattern', () => compileValuePattern(text));
   if (base_url === null) return null;
   const matchers = allow_slash.filter((matcher): matcher is Matcher => matcher !== null);
   const api: Api = {
@@ -55,25 +59,40 @@ export function compileApi(
     inject: injectOf(spec.inject),
     allow_slash: (id) => matchesAny(matchers, id),
   };
-  if (spec.retry !== undefined)
-    problems.error('/spec/retry', 'unsupported', 'retry is not available in this version', 'remove it');
   return { api, operations: index.operations, left_out };
 }
 
-/** Remembers the indexes of the files that the last reconciles read. */
+/** Remembers what the files that were asked for last hold, good or bad. */
 export function createFileIndex(): IndexFile {
-  const known = new Map<string, DocumentIndex>();
+  const known = new Map<string, { readonly bytes: number; readonly read: () => DocumentIndex }>();
+  let bytes = 0;
   return (file) => {
-    const index = known.get(file.digest) ?? indexDocument(readDocument(file.bytes));
+    const entry = known.get(file.digest) ?? { bytes: file.bytes.length, read: indexFile(file) };
     // In order of use; what was not asked for in a long time is forgotten.
-    known.delete(file.digest);
-    known.set(file.digest, index);
-    if (known.size > MAX_INDEXES) known.delete(known.keys().next().value!);
-    return index;
+    if (!known.delete(file.digest)) bytes += entry.bytes;
+    known.set(file.digest, entry);
+    for (const [digest, oldest] of known) {
+      if (bytes <= MAX_INDEXED_BYTES || digest === file.digest) break;
+      known.delete(digest);
+      bytes -= oldest.bytes;
+    }
+    return entry.read();
   };
 }
 
-const MAX_INDEXES = 1_000;
+/** Of the files whose indexes are remembered: several of the largest that are published. */
+const MAX_INDEXED_BYTES = 64 * 1024 * 1024;
+
+function indexFile(file: TreeFile): () => DocumentIndex {
+  try {
+    const index = indexDocument(readDocument(file.bytes));
+    return () => index;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}
 
 function readSource(
   manifest: Manifest<'ApiSpec'>,

@@ -20,7 +20,7 @@ import type {
 import { compileSchema } from './json-schema.ts';
 import { localEnvelopeKeys, localKeys, type RemoteKeysDeps, remoteKeys } from './keys.ts';
 import type { Problems } from './problems.ts';
-import { readKeySet } from './read-data.ts';
+import { useKeySet } from './read-data.ts';
 
 export function compileContext(
   { spec, name, tenant }: Manifest<'SecurityContext'>,
@@ -83,7 +83,7 @@ export function compileTenant({ spec, name }: Manifest<'Tenant'>, problems: Prob
     allowed_security_contexts: patterns(
       spec.allowed_security_contexts,
       '/spec/allowed_security_contexts',
-      compileToolPattern,
+      compileContextPattern,
       problems,
     ),
   };
@@ -114,7 +114,7 @@ export function compileIssuer(
     allowed_security_contexts: patterns(
       spec.allowed_security_contexts,
       '/spec/allowed_security_contexts',
-      compileToolPattern,
+      compileContextPattern,
       problems,
     ),
     max_token_ttl_seconds: spec.max_token_ttl_seconds ?? 86_400,
@@ -140,19 +140,16 @@ function compileTokenKeys(
   problems: Problems,
   remote: (url: string, algorithms: readonly string[]) => TokenKeys,
 ): TokenKeys | null {
-  const { url, inline, file } = manifest.spec.jwks;
+  const { jwks } = manifest.spec;
+  const { url } = jwks;
   if (url !== undefined) return problems.attempt('/spec/jwks/url', 'bad-key', () => remote(url, algorithms));
-  const pointer = inline === undefined ? '/spec/jwks/file' : '/spec/jwks/inline';
-  return problems.attempt(pointer, 'bad-key', () =>
-    localKeys(inline ?? readKeySet('Jwks', manifest.data.get(file!)!), algorithms),
-  );
+  return useKeySet('Jwks', manifest, '/spec/jwks', jwks, problems, (keySet) => localKeys(keySet, algorithms));
 }
 
 function compileEnvelopeKeys(manifest: Manifest<'TokenIssuer'>, problems: Problems): Issuer['envelope_keys'] {
   const source = manifest.spec.envelope_keys;
   if (source === undefined) return [];
-  const { url, inline, file } = source;
-  if (url !== undefined) {
+  if (source.url !== undefined) {
     const hint = 'use file or inline; tokens may also carry their own key (cnf)';
     problems.error(
       '/spec/envelope_keys/url',
@@ -162,9 +159,8 @@ function compileEnvelopeKeys(manifest: Manifest<'TokenIssuer'>, problems: Proble
     );
     return [];
   }
-  const pointer = inline === undefined ? '/spec/envelope_keys/file' : '/spec/envelope_keys/inline';
-  const read = () => localEnvelopeKeys(inline ?? readKeySet('EnvelopeJwks', manifest.data.get(file!)!));
-  return problems.attempt(pointer, 'bad-key', read) ?? [];
+  const pointer = '/spec/envelope_keys';
+  return useKeySet('EnvelopeJwks', manifest, pointer, source, problems, localEnvelopeKeys) ?? [];
 }
 
 /** `EdDSA` and `Ed25519` are two names of one algorithm, and tokens come with either. */
@@ -173,6 +169,15 @@ function spellings(algorithms: readonly string[]): string[] {
     name === 'EdDSA' || name === 'Ed25519' ? ['EdDSA', 'Ed25519'] : [name],
   );
   return [...new Set(all)];
+}
+
+/** The names of contexts are patterns of the same form as those of tools. */
+function compileContextPattern(text: string): Matcher {
+  try {
+    return compileToolPattern(text);
+  } catch (error) {
+    throw new Error((error as Error).message.replace('tool pattern', 'context pattern'));
+  }
 }
 
 function patterns(

@@ -19,7 +19,7 @@ type WrittenStep = Spec['steps'][number];
 /** The ApiSpec that a manifest sees under this name, or why it cannot be had. */
 export type FindApi = (
   name: string,
-) => CompiledApi | { readonly absent: true; readonly names: readonly string[] } | { readonly bad: string };
+) => CompiledApi | { readonly absent: true; readonly hint: string | null } | { readonly bad: string };
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const NO_ARGUMENTS: JsonObject = { type: 'object', additionalProperties: false };
@@ -99,6 +99,7 @@ function compileStep(
   const headers = templates(written.headers, `${pointer}/headers`, problems);
   const body = bodyOf(written, pointer, problems);
   const extract = extractOf(written, pointer, problems);
+  checkDefaults(written, pointer, problems);
   if (api === null || operation === null) return null;
   checkParameters(written, operation, pointer, problems);
   return {
@@ -125,25 +126,18 @@ function apiOf(
 ): CompiledApi | null {
   const name = written.api_spec ?? spec.api_spec;
   if (name === undefined) {
-    problems.error(
-      `${pointer}/name`,
-      'missing-field',
-      `step ${written.name} has no ApiSpec`,
-      'give api_spec in the step or in spec',
-    );
+    // One for all steps that have none of their own.
+    const message = 'spec.api_spec is missing: no API is named for';
+    const steps = spec.steps.filter((step) => step.api_spec === undefined).map((step) => step.name);
+    problems.error('/spec', 'missing-field', `${message} ${andList(steps.slice(0, 5))}`, null, 'key');
     return null;
   }
   const where = written.api_spec === undefined ? '/spec/api_spec' : `${pointer}/api_spec`;
   const found = findApi(name);
   if ('bad' in found) problems.block(where, found.bad);
   if ('absent' in found) {
-    const near = suggest(name, found.names);
-    problems.error(
-      where,
-      'unknown-api-spec',
-      `there is no ApiSpec ${quoted(name)} that this manifest may use`,
-      near === null ? null : `did you mean ${near}?`,
-    );
+    const message = `there is no ApiSpec ${quoted(name)} that this manifest may use`;
+    problems.error(where, 'unknown-api-spec', message, found.hint);
   }
   return 'api' in found ? found : null;
 }
@@ -241,6 +235,22 @@ function extractOf(written: WrittenStep, pointer: string, problems: Problems): M
     if (query !== null) extract.set(variable, query);
   }
   return extract;
+}
+
+/** A default is for a variable that the step extracts. */
+function checkDefaults(
+  { name, extract = {}, defaults = {} }: WrittenStep,
+  pointer: string,
+  problems: Problems,
+): void {
+  for (const variable of Object.keys(defaults)) {
+    if (Object.hasOwn(extract, variable)) continue;
+    const at = pointerTo(`${pointer}/defaults`, variable);
+    const near = suggest(variable, Object.keys(extract));
+    const hint = near === null ? null : `did you mean ${near}?`;
+    const message = `step ${quoted(name)} extracts no ${quoted(variable)}`;
+    problems.error(at, 'unknown-variable', message, hint, 'key');
+  }
 }
 
 function templates(

@@ -4,14 +4,17 @@
  * that need it go on with that; rights are the exception: a right that is not valid is no right (design section 5).
  */
 import { compareDiagnostics, type Diagnostic } from '../manifest/diagnostic.ts';
-import { KINDS, type Kind } from '../manifest/kind.ts';
-import type { Found, ManifestSet } from '../manifest/load.ts';
+import { KINDS, type Kind, TOOL_KINDS } from '../manifest/kind.ts';
+import { type Found, isBroken, type ManifestSet } from '../manifest/load.ts';
 import { type Identity, keyOf, type Manifest, nameOf } from '../manifest/manifest.ts';
+import { createPace } from '../manifest/pace.ts';
+import { suggest } from '../manifest/suggest.ts';
 import type { Issuer, SecurityContext, Tenant, TokenKeys, Tool } from '../snapshot/snapshot.ts';
 import { type CompiledApi, compileApi, type IndexFile } from './compile-api.ts';
+import { compileCliTool } from './compile-cli.ts';
 import { compileContext, compileIssuer, compileTenant } from './compile-context.ts';
-import { compileWorkflow, type FindApi } from './compile-workflow.ts';
-import { createProblems, type Problems } from './problems.ts';
+import { compileWorkflow } from './compile-workflow.ts';
+import { createProblems, type Finding, type Problems, placeFindings } from './problems.ts';
 
 /** What a manifest became. */
 export type Resource =
@@ -28,7 +31,7 @@ export interface Applied {
   readonly resource: Resource;
   /** The versions of other manifests that it was compiled with. */
   readonly uses: readonly Applied[];
-  readonly warnings: readonly Diagnostic[];
+  readonly warnings: readonly Finding[];
 }
 
 export type ManifestStatus = 'Ready' | 'Stale' | 'Invalid' | 'Blocked';
@@ -55,12 +58,15 @@ export interface CompileDeps {
 }
 
 export type AppliedSet = ReadonlyMap<string, Applied>;
+export type Verdicts = ReadonlyMap<string, Verdict>;
+/** Every manifest that was there before, valid or not, and its file. */
+export type KnownSet = ReadonlyMap<string, { readonly identity: Identity; readonly file: string }>;
 
 /** Kinds whose deleted or invalid manifests grant nothing. */
 const RIGHTS: ReadonlySet<Kind> = new Set(['SecurityContext', 'TokenIssuer', 'Tenant']);
 /** Each kind after those that it refers to. */
 const ORDER: readonly Kind[] = [
-  ...KINDS.filter((kind) => kind !== 'ToolWorkflow' && kind !== 'CliTool'),
+  ...KINDS.filter((kind) => !TOOL_KINDS.includes(kind)),
   'CliTool',
   'ToolWorkflow',
 ];
@@ -70,37 +76,91 @@ export function compileSet(
   set: ManifestSet,
   previous: AppliedSet,
   deps: CompileDeps,
-): ReadonlyMap<string, Verdict> {
+  known: KnownSet = knownFrom(previous),
+): Verdicts {
+  const work = judgeAll(set, previous, deps, known);
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The same, with a turn for the event loop now and then. */
+export async function compileInSlices(
+  set: ManifestSet,
+  previous: AppliedSet,
+  deps: CompileDeps,
+  known: KnownSet = knownFrom(previous),
+): Promise<Verdicts> {
+  const breathe = createPace();
+  const work = judgeAll(set, previous, deps, known);
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+    await breathe();
+  }
+}
+
+interface Context {
+  readonly found: ReadonlyMap<string, Found>;
+  readonly previous: AppliedSet;
+  readonly deps: CompileDeps;
+  /** So far, which is all of the kinds before. */
+  readonly verdicts: Verdicts;
+  /** `iss` values -> the TokenIssuers that claim them. */
+  readonly issuers: ReadonlyMap<string, readonly Identity[]>;
+  /** All manifests of a kind that has been judged. */
+  ofKind(kind: Kind): readonly Verdict[];
+}
+
+/** Yields after each manifest. */
+function* judgeAll(
+  set: ManifestSet,
+  previous: AppliedSet,
+  deps: CompileDeps,
+  known: KnownSet,
+): Generator<void, Verdicts> {
+  const found = withBroken(set, known);
   const verdicts = new Map<string, Verdict>();
-  const found = withBroken(set, previous);
-  const issuers = sharedIssuers(found);
+  const kinds = Map.groupBy(found.values(), ({ identity }) => identity.kind);
+  const judged = new Map<Kind, readonly Verdict[]>();
+  const context: Context = {
+    ...{ found, previous, deps, verdicts, issuers: issuersOf(found) },
+    ofKind: (kind) => judged.get(kind) ?? [],
+  };
   for (const kind of ORDER) {
-    const keys = [...found.keys()].filter((key) => key.startsWith(`${kind}/`)).sort();
-    for (const key of keys) verdicts.set(key, judge(found.get(key)!, { verdicts, previous, deps, issuers }));
+    const keys = (kinds.get(kind) ?? []).map(({ key }) => key).sort();
+    for (const key of keys) {
+      verdicts.set(key, judge(found.get(key)!, context));
+      yield;
+    }
+    judged.set(
+      kind,
+      keys.map((key) => verdicts.get(key)!),
+    );
   }
   return verdicts;
 }
 
-interface Context {
-  readonly verdicts: ReadonlyMap<string, Verdict>;
-  readonly previous: AppliedSet;
-  readonly deps: CompileDeps;
-  /** `iss` values that several manifests claim -> their keys. */
-  readonly issuers: ReadonlyMap<string, readonly string[]>;
+function knownFrom(previous: AppliedSet): KnownSet {
+  return new Map(
+    [...previous].map(([key, { manifest }]) => [key, { identity: manifest, file: manifest.file }]),
+  );
 }
 
 /** Manifests that were in a file which cannot be read now are bad, not gone. */
-function withBroken(set: ManifestSet, previous: AppliedSet): Map<string, Found> {
+function withBroken(set: ManifestSet, known: KnownSet): ReadonlyMap<string, Found> {
+  if (set.broken.size === 0) return set.found;
   const found = new Map(set.found);
-  for (const { manifest } of previous.values()) {
-    if (found.has(manifest.key) || !set.broken.has(manifest.file)) continue;
-    const diagnostics = set.diagnostics.filter(({ file }) => file === manifest.file);
+  for (const [key, { identity, file }] of known) {
+    if (found.has(key) || !isBroken(set, file)) continue;
+    const { kind, tenant, name } = identity;
+    const diagnostics = set.diagnostics.filter((one) => one.file === file || file.startsWith(`${one.file}/`));
     const [{ line, column } = { line: 1, column: 1 }] = diagnostics;
-    const identity: Identity = { kind: manifest.kind, tenant: manifest.tenant, name: manifest.name };
-    found.set(manifest.key, {
-      identity,
-      key: manifest.key,
-      file: manifest.file,
+    found.set(key, {
+      identity: { kind, tenant, name },
+      key,
+      file,
       line,
       column,
       manifest: null,
@@ -112,16 +172,15 @@ function withBroken(set: ManifestSet, previous: AppliedSet): Map<string, Found> 
 
 function judge(found: Found, context: Context): Verdict {
   const { manifest } = found;
-  const before = context.previous.get(found.key) ?? null;
   const { identity, key, file, line, column } = found;
   const place = { identity, key, file, line, column, digest: manifest?.digest ?? null };
-  if (manifest === null) return fallBack(place, found.diagnostics, 'Invalid', before);
-  const { applied, problems } = compileOne(manifest, before, context);
-  const diagnostics = [...found.diagnostics, ...problems.list(), ...(applied?.warnings ?? [])].sort(
-    compareDiagnostics,
-  );
+  if (manifest === null) return fallBack(place, found.diagnostics, 'Invalid', context);
+  const { applied, findings, blocked } = compileOne(manifest, context.previous.get(key) ?? null, context);
+  const own = placeFindings(manifest, findings);
+  const diagnostics =
+    own.length === 0 ? found.diagnostics : [...found.diagnostics, ...own].sort(compareDiagnostics);
   if (applied !== null) return { ...place, status: 'Ready', diagnostics, applied };
-  return fallBack(place, diagnostics, problems.blocked ? 'Blocked' : 'Invalid', before);
+  return fallBack(place, diagnostics, blocked ? 'Blocked' : 'Invalid', context);
 }
 
 type Place = Omit<Verdict, 'status' | 'diagnostics' | 'applied'>;
@@ -130,177 +189,191 @@ function fallBack(
   place: Place,
   diagnostics: readonly Diagnostic[],
   status: 'Invalid' | 'Blocked',
-  before: Applied | null,
-): Verdict {
-  if (before === null || RIGHTS.has(place.identity.kind))
-    return { ...place, status, diagnostics, applied: null };
-  return { ...place, status: 'Stale', diagnostics, applied: before };
-}
-
-function compileOne(
-  manifest: Manifest,
-  before: Applied | null,
   context: Context,
-): { applied: Applied | null; problems: Problems } {
-  const problems = createProblems(manifest);
-  const uses = new Map<string, Applied>();
-  const find: Find = (kind, name) => lookUp(kind, manifest.tenant, name, context.verdicts, uses);
-  if (before?.manifest.digest === manifest.digest && sameUses(before, manifest, find)) {
-    // Its place may be another one, which later diagnostics name.
-    return { applied: { ...before, manifest }, problems };
-  }
-  const resource = compileResource(manifest, problems, find, context);
-  if (resource === null || problems.failed) return { applied: null, problems };
-  return {
-    applied: { manifest, resource, uses: [...uses.values()], warnings: problems.list() },
-    problems: createProblems(manifest),
-  };
+): Verdict {
+  const before = context.previous.get(place.key) ?? null;
+  if (before === null || RIGHTS.has(place.identity.kind) || isShadow(place.identity, context))
+    return { ...place, status, diagnostics, applied: null };
+  // The last good version with what it needs as that is now; as it was, when the two no longer fit.
+  const renewed = compileOne(before.manifest, before, context).applied;
+  return { ...place, status: 'Stale', diagnostics, applied: renewed ?? before };
 }
 
-type Find = (kind: Kind, name: string) => Applied | { readonly absent: true } | { readonly bad: string };
+/** A tenant's tool gives way to a global one of its name also when it was there first. */
+function isShadow({ kind, tenant, name }: Identity, { found }: Context): boolean {
+  if (tenant === null || !TOOL_KINDS.includes(kind)) return false;
+  return TOOL_KINDS.some((one) => found.has(keyOf({ kind: one, tenant: null, name })));
+}
+
+interface Compiled {
+  readonly applied: Applied | null;
+  readonly findings: readonly Finding[];
+  /** It would be sound if those that it needs were. */
+  readonly blocked: boolean;
+}
+
+function compileOne(manifest: Manifest, before: Applied | null, context: Context): Compiled {
+  const problems = createProblems();
+  if (manifest.kind === 'TokenIssuer') checkIssuer(manifest as Manifest<'TokenIssuer'>, problems, context);
+  const about = problems.findings;
+  const uses = new Map<string, Applied>();
+  const find: Find = (kind, name) => lookUp(kind, manifest.tenant, name, context, uses);
+  let resource: Resource | null;
+  let warnings: readonly Finding[];
+  if (before?.manifest.digest === manifest.digest && sameUses(before, find)) {
+    ({ resource, warnings } = before);
+  } else {
+    const own = createProblems();
+    resource = compileSafely(manifest, own, find, context);
+    if (own.failed) return { applied: null, findings: [...about, ...own.findings], blocked: own.blocked };
+    warnings = own.findings;
+  }
+  const findings = [...about, ...warnings];
+  if (resource === null || problems.failed) return { applied: null, findings, blocked: false };
+  return { applied: { manifest, resource, uses: [...uses.values()], warnings }, findings, blocked: false };
+}
+
+type Find = (kind: Kind, name: string) => Applied | Absent | { readonly bad: string };
+interface Absent {
+  readonly absent: true;
+  readonly hint: string | null;
+}
 
 /** The tenant's own manifest, else the global one. */
 function lookUp(
   kind: Kind,
   tenant: string | null,
   name: string,
-  verdicts: ReadonlyMap<string, Verdict>,
+  context: Context,
   uses: Map<string, Applied>,
 ): ReturnType<Find> {
-  const own = tenant === null ? undefined : verdicts.get(keyOf({ kind, tenant, name }));
-  const verdict = own ?? verdicts.get(keyOf({ kind, tenant: null, name }));
-  if (verdict === undefined) return { absent: true };
+  const own = tenant === null ? undefined : context.verdicts.get(keyOf({ kind, tenant, name }));
+  const verdict = own ?? context.verdicts.get(keyOf({ kind, tenant: null, name }));
+  if (verdict === undefined) return { absent: true, hint: hintFor(kind, tenant, name, context) };
   if (verdict.applied === null)
     return { bad: `${nameOf(verdict.identity)} is not valid (${verdict.file}:${verdict.line})` };
   uses.set(verdict.key, verdict.applied);
   return verdict.applied;
 }
 
+function hintFor(kind: Kind, tenant: string | null, name: string, { ofKind }: Context): string | null {
+  const owner = ofKind(kind).find(({ identity }) => identity.name === name)?.identity.tenant;
+  if (owner !== undefined && owner !== null)
+    return `that of tenant ${owner} is for manifests of that tenant alone`;
+  const seen = ofKind(kind).filter(({ identity }) => identity.tenant === null || identity.tenant === tenant);
+  const near = suggest(
+    name,
+    seen.map(({ identity }) => identity.name),
+  );
+  return near === null ? null : `did you mean ${near}?`;
+}
+
 /** Whether all that it was compiled with is still what it would be compiled with. */
-function sameUses(before: Applied, manifest: Manifest, find: Find): boolean {
-  if (manifest.kind === 'TokenIssuer') return false;
+function sameUses(before: Applied, find: Find): boolean {
   return before.uses.every((used) => {
     const now = find(used.manifest.kind, used.manifest.name);
     return 'resource' in now && now.resource === used.resource;
   });
 }
 
-function compileResource(
+/** A fault of ours in one manifest does not stop the others either. */
+function compileSafely(
   manifest: Manifest,
   problems: Problems,
   find: Find,
   context: Context,
 ): Resource | null {
-  const { deps, verdicts } = context;
+  try {
+    return compileResource(manifest, problems, find, context);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    problems.error(
+      '',
+      'internal',
+      `the gateway failed to compile this manifest: ${message}`,
+      'please report it',
+    );
+    return null;
+  }
+}
+
+function compileResource(
+  manifest: Manifest,
+  problems: Problems,
+  find: Find,
+  { deps }: Context,
+): Resource | null {
   switch (manifest.kind) {
     case 'ApiSpec': {
       const compiled = compileApi(manifest as Manifest<'ApiSpec'>, problems, deps.indexFile);
       return compiled && { kind: 'ApiSpec', compiled };
     }
     case 'ToolWorkflow': {
-      const findApi: FindApi = (name) => {
+      const tool = compileWorkflow(manifest as Manifest<'ToolWorkflow'>, problems, (name) => {
         const api = find('ApiSpec', name);
-        if ('absent' in api)
-          return { absent: true, names: visibleNames('ApiSpec', manifest.tenant, verdicts) };
-        return 'bad' in api ? api : (api.resource as Extract<Resource, { kind: 'ApiSpec' }>).compiled;
-      };
-      const tool = compileWorkflow(manifest as Manifest<'ToolWorkflow'>, problems, findApi);
+        return 'resource' in api ? (api.resource as Extract<Resource, { kind: 'ApiSpec' }>).compiled : api;
+      });
       return tool && { kind: 'ToolWorkflow', tool };
     }
-    case 'CliTool':
-      return compileCliTool(manifest as Manifest<'CliTool'>, problems, find);
-    case 'SecurityContext':
-      return {
-        kind: 'SecurityContext',
-        context: compileContext(manifest as Manifest<'SecurityContext'>, problems),
-      };
+    case 'CliTool': {
+      const one = manifest as Manifest<'CliTool'>;
+      checkJudge(one, problems, find);
+      return { kind: 'CliTool', tool: compileCliTool(one, problems) };
+    }
+    case 'SecurityContext': {
+      const context = compileContext(manifest as Manifest<'SecurityContext'>, problems);
+      return { kind: 'SecurityContext', context };
+    }
     case 'Tenant':
       return { kind: 'Tenant', tenant: compileTenant(manifest as Manifest<'Tenant'>, problems) };
     case 'SemanticJudge':
       return { kind: 'SemanticJudge' };
     case 'TokenIssuer': {
-      const one = manifest as Manifest<'TokenIssuer'>;
-      checkIssuer(one, problems, context);
-      const issuer = compileIssuer(one, problems, deps.remoteKeys);
+      const issuer = compileIssuer(manifest as Manifest<'TokenIssuer'>, problems, deps.remoteKeys);
       return issuer && { kind: 'TokenIssuer', issuer };
     }
   }
 }
 
-function compileCliTool(
-  { spec, name, tenant }: Manifest<'CliTool'>,
-  problems: Problems,
-  find: Find,
-): Resource {
-  if (spec.semantic_judge !== undefined) {
-    const judge = find('SemanticJudge', spec.semantic_judge);
-    if ('bad' in judge) problems.block('/spec/semantic_judge', judge.bad);
-    if ('absent' in judge)
-      problems.error(
-        '/spec/semantic_judge',
-        'unknown-judge',
-        `there is no SemanticJudge ${spec.semantic_judge} that this manifest may use`,
-      );
-  }
-  return {
-    kind: 'CliTool',
-    tool: {
-      kind: 'cli',
-      name,
-      tenant,
-      description: spec.description,
-      input_schema: { type: 'object' },
-      tags: spec.tags ?? [],
-      category: spec.category ?? null,
-      annotations: spec.annotations ?? {},
-      image: spec.image,
-      command: spec.command,
-      allowed_subcommands: spec.allowed_subcommands,
-    },
-  };
+function checkJudge({ spec }: Manifest<'CliTool'>, problems: Problems, find: Find): void {
+  if (spec.semantic_judge === undefined) return;
+  const judge = find('SemanticJudge', spec.semantic_judge);
+  const message = `there is no SemanticJudge ${spec.semantic_judge} that this manifest may use`;
+  if ('bad' in judge) problems.block('/spec/semantic_judge', judge.bad);
+  if ('absent' in judge) problems.error('/spec/semantic_judge', 'unknown-judge', message, judge.hint);
 }
 
-/** A token's `iss` must lead to one manifest, whichever file comes first. */
-function checkIssuer(
-  manifest: Manifest<'TokenIssuer'>,
-  problems: Problems,
-  { issuers, verdicts }: Context,
-): void {
-  const others = (issuers.get(manifest.spec.issuer) ?? []).filter((key) => key !== manifest.key);
-  if (others.length > 0) {
-    problems.error(
-      '/spec/issuer',
-      'duplicate-issuer',
-      `TokenIssuer ${others.map((key) => key.split('/').slice(1).filter(Boolean).join('/')).join(', ')} has this issuer too`,
-      'make one manifest of them',
-    );
-  }
-  const context = manifest.spec.default_security_context;
-  if (
-    context !== undefined &&
-    !visibleNames('SecurityContext', manifest.tenant, verdicts).includes(context)
-  ) {
-    problems.warn(
-      '/spec/default_security_context',
-      'unknown-context',
-      `there is no SecurityContext ${context}; tokens that name none are granted nothing`,
-    );
-  }
-}
-
-function sharedIssuers(found: ReadonlyMap<string, Found>): Map<string, string[]> {
-  const keys = new Map<string, string[]>();
+function issuersOf(found: ReadonlyMap<string, Found>): Map<string, Identity[]> {
+  const claims = new Map<string, Identity[]>();
   for (const { manifest } of found.values()) {
     if (manifest?.kind !== 'TokenIssuer') continue;
     const { issuer } = (manifest as Manifest<'TokenIssuer'>).spec;
-    keys.set(issuer, [...(keys.get(issuer) ?? []), manifest.key].sort());
+    claims.set(issuer, [...(claims.get(issuer) ?? []), manifest]);
   }
-  return keys;
+  return claims;
 }
 
-function visibleNames(kind: Kind, tenant: string | null, verdicts: ReadonlyMap<string, Verdict>): string[] {
-  const seen = [...verdicts.values()].filter(
-    ({ identity }) => identity.kind === kind && (identity.tenant === null || identity.tenant === tenant),
+/** A token's `iss` must lead to one manifest, whichever file comes first. No tenant takes the global one from all. */
+function checkIssuer(manifest: Manifest<'TokenIssuer'>, problems: Problems, context: Context): void {
+  const { key, tenant, spec } = manifest;
+  const others = (context.issuers.get(spec.issuer) ?? []).filter(
+    (other) => keyOf(other) !== key && (tenant !== null || other.tenant === null),
   );
-  return seen.map(({ identity }) => identity.name);
+  if (others.length > 0) {
+    const names = others.map(nameOf).sort().join(', ');
+    const hint =
+      tenant === null ? 'make one manifest of them' : 'a token leads to one TokenIssuer by its iss';
+    problems.error('/spec/issuer', 'duplicate-issuer', `${names} has this issuer too`, hint);
+  }
+  const name = spec.default_security_context;
+  if (name === undefined) return;
+  const names = context
+    .ofKind('SecurityContext')
+    .filter(({ identity }) => tenant === null || identity.tenant === null || identity.tenant === tenant)
+    .map(({ identity }) => identity.name);
+  if (names.includes(name)) return;
+  const near = suggest(name, names);
+  const message = `there is no SecurityContext ${name}; tokens that name none are granted nothing`;
+  const hint = near === null ? null : `did you mean ${near}?`;
+  problems.warn('/spec/default_security_context', 'unknown-context', message, hint);
 }

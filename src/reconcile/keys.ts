@@ -8,6 +8,7 @@ import { GatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { ed25519FromJwk } from '../snapshot/ed25519.ts';
 import type { EnvelopeKey, TokenKeys } from '../snapshot/snapshot.ts';
+import { Fault } from './problems.ts';
 
 /** Keys of a set, and candidates for one token. */
 const MAX_KEYS = 32;
@@ -39,29 +40,33 @@ const TYPE_OF_ALGORITHM: ReadonlyMap<string, KeyType> = new Map([
 
 /**
  * The token keys of a JWKS (RFC 7517) from a manifest. Every key that may be used must be sound and fit one of the
- * algorithms; keys with `use: enc` are skipped. Throws an Error that names the key by its index.
+ * algorithms; keys with `use: enc` are skipped. Throws {@link Fault}, which names the key by its index.
  */
 export function localKeys(jwks: unknown, algorithms: readonly string[]): TokenKeys {
   const keys = readKeys(jwks, algorithms, (index, reason) => {
-    throw new Error(`keys[${index}]: ${reason}`);
+    throw faultOf(index, reason);
   });
   if (keys.length === 0) throw new Error('keys: no key to verify signatures with');
   return { candidates: async (header) => select(keys, header) };
 }
 
-/** The Ed25519 keys of a JWKS that may sign envelopes. Throws an Error that names the key by its index. */
+/** The Ed25519 keys of a JWKS that may sign envelopes. Throws {@link Fault}, which names the key by its index. */
 export function localEnvelopeKeys(jwks: unknown): EnvelopeKey[] {
   const found: EnvelopeKey[] = [];
   for (const [index, jwk] of listOf(jwks).entries()) {
     if (isObject(jwk) && jwk.use === 'enc') continue;
     try {
       found.push(ed25519FromJwk(jwk));
-    } catch (cause) {
-      throw new Error(`keys[${index}]: ${reasonOf(cause)}`, { cause });
+    } catch (error) {
+      throw faultOf(index, reasonOf(error));
     }
   }
   if (found.length === 0) throw new Error('keys: no key to verify signatures with');
   return found;
+}
+
+function faultOf(index: number, reason: string): Fault {
+  return new Fault(`keys[${index}]: ${reason}`, { pointer: `/keys/${index}` });
 }
 
 export interface RemoteKeysDeps {

@@ -2,7 +2,7 @@
 import type { Found, ManifestSet } from '../manifest/load.ts';
 import { loadManifests } from '../manifest/load.ts';
 import { makeTree, type Tree, type TreeFile, treeFile } from '../manifest/tree.ts';
-import { type Applied, type AppliedSet, type CompileDeps, compileSet } from './compile.ts';
+import { type Applied, type AppliedSet, type CompileDeps, compileInSlices } from './compile.ts';
 
 /** A row of the store's last good set: where one manifest in force came from. */
 export interface LastGoodRow {
@@ -49,7 +49,7 @@ export async function restoreLastGood({ rows, contents }: LastGood, deps: Compil
   }
   const set: ManifestSet = { found, diagnostics: [], broken: new Set() };
   const applied = new Map<string, Applied>();
-  for (const verdict of compileSet(set, new Map(), deps).values()) {
+  for (const verdict of (await compileInSlices(set, new Map(), deps)).values()) {
     if (verdict.applied !== null) applied.set(verdict.key, verdict.applied);
   }
   return applied;

@@ -20,6 +20,8 @@ export class Fault extends Error {
 export interface Finding {
   readonly severity: Diagnostic['severity'];
   readonly pointer: string;
+  /** Whether the key or the value is to blame. */
+  readonly at: 'key' | 'value';
   readonly rule: string;
   readonly message: string;
   readonly hint: string | null;
@@ -27,7 +29,7 @@ export interface Finding {
 
 export interface Problems {
   /** An error at a JSON pointer of the manifest. */
-  error(pointer: string, rule: string, message: string, hint?: string | null): void;
+  error(pointer: string, rule: string, message: string, hint?: string | null, at?: 'key' | 'value'): void;
   /** Told, but the manifest is applied. */
   warn(pointer: string, rule: string, message: string, hint?: string | null): void;
   /** The manifest itself is sound, but one that it needs is not. */
@@ -51,14 +53,15 @@ export function createProblems(): Problems {
     rule: string,
     message: string,
     hint: string | null,
+    at: 'key' | 'value' = 'value',
   ): void => {
     // Several steps may trip over one mistake, such as the name of the API that they share.
-    findings.set(JSON.stringify([pointer, rule, message]), { severity, pointer, rule, message, hint });
+    findings.set(JSON.stringify([pointer, rule, message]), { severity, pointer, at, rule, message, hint });
   };
   const problems: Problems = {
-    error(pointer, rule, message, hint = null) {
+    error(pointer, rule, message, hint = null, at = 'value') {
       errors += 1;
-      add('error', pointer, rule, message, hint);
+      add('error', pointer, rule, message, hint, at);
     },
     warn(pointer, rule, message, hint = null) {
       add('warning', pointer, rule, message, hint);
@@ -92,8 +95,8 @@ export function createProblems(): Problems {
 /** Findings at their places in a manifest, in order. */
 export function placeFindings(manifest: Manifest, findings: readonly Finding[]): Diagnostic[] {
   return findings
-    .map(({ pointer, rule, message, hint, severity }) =>
-      diagnosticAt(manifest, pointer, rule, message, { hint, severity }),
+    .map(({ pointer, at, rule, message, hint, severity }) =>
+      diagnosticAt(manifest, pointer, rule, message, { hint, at, severity }),
     )
     .sort(compareDiagnostics);
 }

@@ -13,7 +13,7 @@ import { TreeUnreadable } from '../manifest/tree.ts';
 import type { SnapshotHolder } from '../snapshot/holder.ts';
 import { assemble } from './assemble.ts';
 import { changesBetween, type Known, knownOf } from './changes.ts';
-import { type Applied, type AppliedSet, type CompileDeps, compileSet, type Verdict } from './compile.ts';
+import { type Applied, type AppliedSet, type CompileDeps, compileInSlices, type Verdict } from './compile.ts';
 import { createFileIndex } from './compile-api.ts';
 import { createRemoteKeySets } from './compile-context.ts';
 import { createEventWriter, type EventSink } from './event-writer.ts';
@@ -25,12 +25,14 @@ import {
   lastGoodChange,
   restoreLastGood,
 } from './last-good.ts';
+import { createReadingCache } from './reading-cache.ts';
+import { readSettled } from './settle.ts';
 import type { Reading, Source } from './source.ts';
 import { statesOf } from './states.ts';
 import { type ManifestState, NOTHING_YET, notReadyReason, type ReconcileStatus } from './status.ts';
 import { createTrigger } from './trigger.ts';
 import { CommitRejected } from './verify-commit.ts';
-import { watchTree } from './watch.ts';
+import { type Watcher, watchTree } from './watch.ts';
 
 export interface ReconcilerDeps {
   readonly source: Source;
@@ -82,14 +84,17 @@ interface State {
 
 /** Reads the source once, then keeps watching. Never rejects for what the source holds. */
 export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler> {
-  const { clock, log, holder, store } = deps;
+  const { source, clock, log, holder, store } = deps;
   const compileDeps: CompileDeps = {
     indexFile: createFileIndex(),
     remoteKeys: createRemoteKeySets({ clock, log }),
   };
+  const readFiles = createReadingCache();
   const events = createEventWriter(deps);
   const kept = await loadKept(store, log);
   let restored: Promise<AppliedSet> | null = null;
+  let watcher: Watcher | null = null;
+  let told: ReadonlySet<string> = new Set();
   let status: ReconcileStatus = NOTHING_YET;
   let state: State = {
     ...{ digest: null, attempted: null, revision: null, applied: new Map(), states: new Map() },
@@ -101,7 +106,9 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   async function reconcile(): Promise<void> {
     let reading: Reading;
     try {
-      reading = await deps.source.read();
+      // The first reading is not put off: what is half-written then is mended by the next.
+      const hasEvents = watcher?.seesEvents === true || deps.dir === null || status.generation === 0;
+      reading = hasEvents ? await source.read() : await readSettled(source, state.digest);
     } catch (error) {
       if (!(error instanceof TreeUnreadable || error instanceof CommitRejected)) throw error;
       await keepServing(error.message);
@@ -112,13 +119,10 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
       return;
     }
     const started = clock.monotonic();
-    const set = await loadManifests(reading.tree);
-    let previous = state.applied;
-    let next = compileSet(set, previous, compileDeps);
-    if (needsKept(next, set.broken)) {
-      previous = await restore();
-      next = compileSet(set, previous, compileDeps);
-    }
+    const set = await loadManifests(reading.tree, readFiles);
+    let next = await compileInSlices(set, state.applied, compileDeps, state.known);
+    if (needsKept(next, set.broken))
+      next = await compileInSlices(set, await restore(), compileDeps, state.known);
     const errors = set.diagnostics.filter(({ severity }) => severity === 'error').length;
     const held = holdReason(next, errors);
     if (held !== null) {
@@ -257,16 +261,20 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     status = { ...status, error: reason, degraded: true, last_error_at: now };
   }
 
+  /** What was not said the last time. */
   function tellErrors(verdicts: ReadonlyMap<string, Verdict>, loose: readonly Diagnostic[]): void {
-    const all = [...loose, ...[...verdicts.values()].flatMap(({ diagnostics }) => diagnostics)];
+    const all = new Set([...loose, ...[...verdicts.values()].flatMap(({ diagnostics }) => diagnostics)]);
     // A change that is held back has been told as a whole.
-    const told = all.filter(({ rule }) => rule !== 'held').sort(compareDiagnostics);
-    for (const diagnostic of told.slice(0, MAX_LOGGED)) {
-      log[diagnostic.severity === 'error' ? 'warn' : 'info'](
-        { rule: diagnostic.rule },
-        formatDiagnostic(diagnostic),
-      );
+    const lines = [...all]
+      .filter(({ rule }) => rule !== 'held')
+      .sort(compareDiagnostics)
+      .map((diagnostic) => ({ diagnostic, text: formatDiagnostic(diagnostic) }));
+    const fresh = lines.filter(({ text }) => !told.has(text));
+    told = new Set(lines.map(({ text }) => text));
+    for (const { diagnostic, text } of fresh.slice(0, MAX_LOGGED)) {
+      log[diagnostic.severity === 'error' ? 'warn' : 'info']({ rule: diagnostic.rule }, text);
     }
+    if (fresh.length > MAX_LOGGED) log.warn(`${fresh.length - MAX_LOGGED} more: see the status`);
   }
 
   const trigger = createTrigger(reconcile, (error) => {
@@ -279,13 +287,18 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     };
   });
   await trigger.now();
-  const period_ms =
-    (deps.watch === 'poll' ? Math.min(POLL_SECONDS, deps.resync_seconds) : deps.resync_seconds) * 1000;
-  const watcher = deps.watch === 'poll' || deps.dir === null ? null : watchTree(deps.dir, trigger.soon, log);
-  const resync = setInterval(() => trigger.soon(), period_ms);
+  if (deps.watch !== 'poll' && deps.dir !== null) watcher = watchTree(deps.dir, trigger.soon, log);
   trigger.after(() => watcher?.follow());
-  // What changed between the first reading and the watcher's first look would else wait for the resync.
-  if (watcher !== null) trigger.soon();
+  let resync: NodeJS.Timeout;
+  const wait = (): void => {
+    const polls = deps.watch === 'poll' || watcher?.seesEvents === false;
+    const seconds = polls ? Math.min(POLL_SECONDS, deps.resync_seconds) : deps.resync_seconds;
+    resync = setTimeout(() => {
+      trigger.due();
+      wait();
+    }, seconds * 1000);
+  };
+  wait();
 
   return {
     status: () => ({ ...status, watch: watcher?.seesEvents ? 'events' : 'scanning' }),
@@ -293,9 +306,9 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     applied: () => state.applied,
     reconcile: trigger.now,
     async close() {
-      clearInterval(resync);
-      await watcher?.close();
+      clearTimeout(resync);
       await trigger.close();
+      await watcher?.close();
       await events.close();
     },
   };

@@ -83,16 +83,18 @@ export interface AskedChange {
   readonly body: Uint8Array | null;
 }
 
-/** The same change as it is made in git. */
-export interface Proposal {
+/** The same change as a manifest, for git. */
+export interface Draft {
   readonly change: 'add' | 'replace' | 'remove';
   /** Where the manifest is or belongs, below the root; null: it cannot be told who it is. */
   readonly file: string | null;
+  /** Other manifests that stand in this file. */
+  readonly shares_file_with: readonly string[];
   /** The manifest, ready to commit; null: nothing to write. */
   readonly manifest_yaml: string | null;
   /** What is wrong with it, and with those that it would break. */
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Says how a change is made in git; nothing is applied and nothing written. */
-export type Propose = (asked: AskedChange) => Promise<Proposal>;
+/** Says what would make a change in git; nothing is applied and nothing written. */
+export type DraftChange = (asked: AskedChange) => Promise<Draft>;

@@ -7,9 +7,11 @@ const LONGEST_MS = 2_000;
 export interface Trigger {
   /** Runs when it has been quiet for a moment. */
   soon(): void;
+  /** Runs at once, unless {@link Trigger.soon} will do it in a moment. */
+  due(): void;
   /** Runs at once, after the run under way; resolves when that run has ended. */
   now(): Promise<void>;
-  /** Called after every run. */
+  /** Called after every run; it must not throw. */
   after(listener: () => void): void;
   /** Runs no more; resolves when the run under way has ended. */
   close(): Promise<void>;
@@ -19,28 +21,43 @@ export function createTrigger(run: () => Promise<void>, failed: (error: unknown)
   let quiet: NodeJS.Timeout | undefined;
   let longest: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
+  /** The run that will begin when the one under way has ended; what comes until then is seen by it. */
+  let waiting: Promise<void> | null = null;
   let listener = (): void => {};
   let closed = false;
 
-  const now = (): Promise<void> => {
+  const clear = (): void => {
     clearTimeout(quiet);
     clearTimeout(longest);
+    quiet = undefined;
     longest = undefined;
-    const next = running.then(async () => {
-      if (closed) return;
-      try {
-        await run();
-      } catch (error) {
-        failed(error);
-      }
-      listener();
-    });
-    running = next;
-    return next;
+  };
+
+  const once = async (): Promise<void> => {
+    waiting = null;
+    if (closed) return;
+    try {
+      await run();
+    } catch (error) {
+      failed(error);
+    }
+    if (!closed) listener();
+  };
+
+  const now = (): Promise<void> => {
+    clear();
+    if (waiting === null) {
+      waiting = running.then(once);
+      running = waiting;
+    }
+    return waiting;
   };
 
   return {
     now,
+    due() {
+      if (!closed && quiet === undefined && waiting === null) void now();
+    },
     soon() {
       if (closed) return;
       clearTimeout(quiet);
@@ -52,8 +69,7 @@ export function createTrigger(run: () => Promise<void>, failed: (error: unknown)
     },
     async close() {
       closed = true;
-      clearTimeout(quiet);
-      clearTimeout(longest);
+      clear();
       await running;
     },
   };

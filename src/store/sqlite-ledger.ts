@@ -71,7 +71,7 @@ export function createLedger(db: Database, writer: string): Ledger {
         return write(unit.events, head);
       case 'admit': {
         const free = claim.run(unit.id, unit.expires_at).changes;
-        write(free === 1 ? unit.fresh : unit.replayed, head);
+        if (free === 1) write(unit.events, head);
         return free;
       }
       case 'purge':

@@ -3,7 +3,9 @@ import type { Worker } from 'node:worker_threads';
 import type { AuditEvent, ChainedEvent, EventType } from '../audit/event.ts';
 import { isoTime } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
-import type { LastGoodRequest, Order, PageReply, PageRequest, PageRow, Term } from './sqlite-reader.ts';
+import type { Term } from './sqlite-page-sql.ts';
+import type { LastGoodRequest, PageReply, PageRequest, PageRow } from './sqlite-reader.ts';
+import type { Span } from './sqlite-span.ts';
 import { opened } from './sqlite-thread.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
 import {
@@ -23,13 +25,10 @@ export interface PageReader extends EventReader {
   lastGood(): Promise<LastGood>;
 }
 
-interface Page {
-  readonly rows: PageRow[];
-  readonly more: boolean;
-}
-
 type Answer = Exclude<PageReply, { kind: 'error' }>;
-type Question = Omit<PageRequest, 'id'> | Omit<LastGoodRequest, 'id'>;
+type Page = Extract<Answer, { kind: 'page' }>;
+type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+type Question = WithoutId<PageRequest | LastGoodRequest>;
 
 interface Waiting {
   resolve(answer: Answer): void;
@@ -65,23 +64,20 @@ export function createPageReader(spawn: () => Worker): PageReader {
       throw new GatewayError('AUDIT_UNAVAILABLE', 'the audit trail could not be read', { cause });
     }
   };
-  const page = async (where: readonly Term[], order: Order, limit: number): Promise<Page> =>
-    (await ask({ where, order, limit })) as Extract<Answer, { kind: 'page' }>;
+  const page = async (question: WithoutId<PageRequest>): Promise<Page> => (await ask(question)) as Page;
 
   return {
     async open() {
       await current();
     },
     async query(filter) {
-      const { where, order, limit } = translate(filter);
+      const { where, order, limit, ...asked } = translate(filter);
       const rows: PageRow[] = [];
-      let cursor: Term | null = filter.after === undefined ? null : ['after', filter.after];
-      while (rows.length < limit) {
-        const next = await page(cursor === null ? where : [...where, cursor], order, limit - rows.length);
+      let span: Span | null = asked.span;
+      while (span !== null && rows.length < limit) {
+        const next: Page = await page({ where, order, span, limit: limit - rows.length });
         rows.push(...next.rows);
-        const last = rows.at(-1);
-        if (!next.more || last === undefined) break;
-        cursor = [order === 'oldest' ? 'after' : 'before', last[0]];
+        span = next.rest;
       }
       if (order === 'newest') rows.reverse();
       return rows.map(positioned);
@@ -89,10 +85,11 @@ export function createPageReader(spawn: () => Worker): PageReader {
     async *scan() {
       let cursor: Term | null = null;
       while (true) {
-        const next: Page = await page(cursor === null ? [] : [cursor], 'chain', SCAN_PAGE);
+        const where: Term[] = cursor === null ? [] : [cursor];
+        const next = await page({ where, order: 'chain', limit: SCAN_PAGE });
         for (const row of next.rows) yield chained(row);
         const last = next.rows.at(-1);
-        if (!next.more || last === undefined) return;
+        if (!next.full || last === undefined) return;
         const [position, , , , , , , , writer, seq] = last;
         cursor = ['after_link', writer, seq, position];
       }
@@ -149,26 +146,31 @@ async function startThread(worker: Worker, onEnd: () => void): Promise<Thread> {
   };
 }
 
-function translate(filter: EventFilter): { where: Term[]; order: Order; limit: number } {
+function translate(filter: EventFilter) {
   const limit = filter.limit ?? DEFAULT_LIMIT;
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_QUERY_LIMIT) {
     throw invalid(`limit must be a whole number from 1 to ${MAX_QUERY_LIMIT}`);
   }
-  if (filter.after !== undefined && !Number.isSafeInteger(filter.after)) {
-    throw invalid('after must be the position of an event, a whole number');
-  }
   const where: Term[] = [];
-  if (filter.event_type !== undefined) where.push(['event_type', filter.event_type]);
-  if (filter.execution_id !== undefined) where.push(['execution_id', filter.execution_id]);
-  if (filter.tenant_id !== undefined) where.push(['tenant_id', filter.tenant_id]);
-  if (filter.since !== undefined) where.push(['since', canonicalTime(filter.since)]);
-  return { where, order: filter.after === undefined ? 'newest' : 'oldest', limit };
+  for (const name of ['event_type', 'execution_id', 'tenant_id', 'tool_name', 'agent_id'] as const) {
+    if (filter[name] !== undefined) where.push([name, filter[name]]);
+  }
+  for (const name of ['since', 'until'] as const) {
+    if (filter[name] !== undefined) where.push([name, canonicalTime(name, filter[name])]);
+  }
+  const { after = 0, before = Number.MAX_SAFE_INTEGER } = filter;
+  for (const [name, position] of Object.entries({ after, before })) {
+    if (!Number.isSafeInteger(position))
+      throw invalid(`${name} must be the position of an event, a whole number`);
+  }
+  const order = filter.after === undefined ? ('newest' as const) : ('oldest' as const);
+  return { where, order, limit, span: [after, before] as const };
 }
 
 /** As the events have it, so that the texts compare as the times do (2026-01-01T00:00:00Z has no `.000`). */
-function canonicalTime(text: string): string {
+function canonicalTime(name: string, text: string): string {
   const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw invalid('since must be a time such as 2026-01-31T12:00:00Z');
+  if (Number.isNaN(ms)) throw invalid(`${name} must be a time such as 2026-01-31T12:00:00Z`);
   return isoTime(ms);
 }
 

@@ -2,6 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Database, Statement } from 'better-sqlite3';
 import { openForReading } from './sqlite-file.ts';
+import { type Order, pageSql, type Term } from './sqlite-page-sql.ts';
+import { endOf, restOf, type Span, stepOf } from './sqlite-span.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
 import { StoreOpenError } from './store.ts';
 
@@ -26,15 +28,16 @@ export type PageRow = [
 ];
 
 /** The next page: rows for which every term of `where` holds, in the given order. */
-export interface PageRequest {
+export type PageRequest = {
   readonly id: number;
   readonly where: readonly Term[];
-  readonly order: Order;
   readonly limit: number;
-}
+} & (
+  | { readonly order: 'chain' }
+  /** Of the rows within a span of positions. */
+  | { readonly order: Exclude<Order, 'chain'>; readonly span: Span }
+);
 
-export type Order = 'oldest' | 'newest' | 'chain';
-export type Term = readonly [keyof typeof TERMS, ...(string | number)[]];
 /** Asks for the whole last good set. */
 export interface LastGoodRequest {
   readonly id: number;
@@ -49,30 +52,22 @@ export type PageReply =
       readonly rows: LastGoodTuple[];
       readonly contents: [digest: string, content: string][];
     }
-  | { readonly kind: 'page'; readonly id: number; readonly rows: PageRow[]; readonly more: boolean }
+  | {
+      readonly kind: 'page';
+      readonly id: number;
+      readonly rows: PageRow[];
+      /** The page is full: there may be more behind its last row. */
+      readonly full: boolean;
+      /** What of the span was not looked through; null: nothing, or there was no span. */
+      readonly rest: Span | null;
+    }
   | { readonly kind: 'error'; readonly id: number; readonly message: string };
 
 /** Bounds one page, so that neither thread is long at it. */
 const MAX_ROWS = 500;
 const MAX_TEXT = 4 * 1024 * 1024;
+const MAX_WALK = 50_000;
 const PAYLOAD = 6;
-
-const TERMS = {
-  event_type: 'event_type = ?',
-  execution_id: 'execution_id = ?',
-  tenant_id: 'tenant_id = ?',
-  since: 'created_at >= ?',
-  after: 'position > ?',
-  before: 'position < ?',
-  // With the position, so that not even a row forged with a number that exists already is skipped.
-  after_link: '(writer, seq, position) > (?, ?, ?)',
-};
-
-const ORDERS: Record<Order, string> = {
-  oldest: 'position',
-  newest: 'position DESC',
-  chain: 'writer, seq, position',
-};
 
 if (parentPort !== null) serve(parentPort, workerData as ReaderData);
 
@@ -113,12 +108,28 @@ function readLastGood(db: Database): { rows: LastGoodTuple[]; contents: [string,
   };
 }
 
-function readPage(
+type Statements = Map<string, Statement<unknown[], PageRow>>;
+
+function readPage(db: Database, statements: Statements, request: PageRequest) {
+  const { where, order, limit } = request;
+  if (order === 'chain') return { ...readRows(db, statements, where, order, limit), rest: null };
+  const [after, before] = request.span;
+  const head = db.prepare<[], number | null>('SELECT max(position) FROM gateway_events').pluck().get() ?? 0;
+  const span: Span = [Math.max(after, 0), Math.min(before, head + 1)];
+  const step = stepOf(span, order, MAX_WALK);
+  const page = readRows(db, statements, [...where, ['within', ...step]], order, limit);
+  const reached = page.full ? page.rows.at(-1)![0] : endOf(step, order);
+  return { ...page, rest: restOf(span, order, reached) };
+}
+
+function readRows(
   db: Database,
-  statements: Map<string, Statement<unknown[], PageRow>>,
-  request: PageRequest,
-): { rows: PageRow[]; more: boolean } {
-  const sql = pageSql(request);
+  statements: Statements,
+  where: readonly Term[],
+  order: Order,
+  limit: number,
+): { rows: PageRow[]; full: boolean } {
+  const sql = pageSql(where, order);
   let statement = statements.get(sql);
   if (statement === undefined) {
     statement = db.prepare<unknown[], PageRow>(sql).raw();
@@ -126,22 +137,14 @@ function readPage(
   }
   const rows: PageRow[] = [];
   let text = 0;
-  const values = request.where.flatMap(([, ...operands]) => operands);
-  const limit = Math.min(request.limit, MAX_ROWS);
-  for (const row of statement.iterate(...values, limit)) {
+  const values = where.flatMap(([, ...operands]) => operands);
+  const most = Math.min(limit, MAX_ROWS);
+  for (const row of statement.iterate(...values, most)) {
     rows.push(row);
     text += row[PAYLOAD].length;
     if (text >= MAX_TEXT) break;
   }
-  return { rows, more: rows.length === limit || text >= MAX_TEXT };
-}
-
-function pageSql({ where, order }: PageRequest): string {
-  const terms = where.map(([name]) => TERMS[name]);
-  return `SELECT position, id, event_type, execution_id, tenant_id, revision, payload, created_at, writer, seq,
-      prev_hash, hash
-    FROM gateway_events ${terms.length > 0 ? `WHERE ${terms.join(' AND ')}` : ''}
-    ORDER BY ${ORDERS[order]} LIMIT ?`;
+  return { rows, full: rows.length === most || text >= MAX_TEXT };
 }
 
 function messageOf(error: unknown): string {

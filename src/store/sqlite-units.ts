@@ -22,8 +22,7 @@ export type Unit =
       readonly kind: 'admit';
       readonly id: string;
       readonly expires_at: number;
-      readonly fresh: EventRow[];
-      readonly replayed: EventRow[];
+      readonly events: EventRow[];
     }
   | { readonly kind: 'purge'; readonly before: number; readonly limit: number }
   | {
@@ -62,14 +61,9 @@ export function encodeAppend(events: readonly AuditEvent[]): Message {
   return message;
 }
 
-export function encodeAdmit(
-  claim: ReplayClaim,
-  fresh: readonly AuditEvent[],
-  replayed: readonly AuditEvent[],
-): Message {
-  const message: Message = [ADMIT, fresh.length, replayed.length, claim.id, Math.ceil(claim.expires_at)];
-  for (const event of fresh) encodeEvent(event, message);
-  for (const event of replayed) encodeEvent(event, message);
+export function encodeAdmit(claim: ReplayClaim, events: readonly AuditEvent[]): Message {
+  const message: Message = [ADMIT, events.length, claim.id, Math.ceil(claim.expires_at)];
+  for (const event of events) encodeEvent(event, message);
   return message;
 }
 
@@ -126,9 +120,8 @@ export function decodeUnits(message: Message): Unit[] {
     if (kind === APPEND) {
       units.push({ kind: 'append', events: events(Number(take())) });
     } else if (kind === ADMIT) {
-      const [fresh, replayed] = [Number(take()), Number(take())];
-      const [id, expires_at] = [String(take()), Number(take())];
-      units.push({ kind: 'admit', id, expires_at, fresh: events(fresh), replayed: events(replayed) });
+      const [count, id, expires_at] = [Number(take()), String(take()), Number(take())];
+      units.push({ kind: 'admit', id, expires_at, events: events(count) });
     } else if (kind === KEEP) {
       const [set, remove, contents] = [Number(take()), Number(take()), Number(take())];
       const texts = (count: number): string[] => Array.from({ length: count }, () => String(take()));

@@ -48,8 +48,8 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     async append(events) {
       if (events.length > 0) await queue.submit(encoded(() => encodeAppend(events)));
     },
-    async admit(claim, fresh, replayed) {
-      const free = await queue.submit(encoded(() => encodeAdmit(claim, fresh, replayed)));
+    async admit(claim, events) {
+      const free = await queue.submit(encoded(() => encodeAdmit(claim, events)));
       return free === 1;
     },
     async purgeReplay(now) {

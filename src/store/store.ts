@@ -13,10 +13,18 @@ export interface EventFilter {
   readonly event_type?: EventType | undefined;
   readonly execution_id?: string | undefined;
   readonly tenant_id?: string | undefined;
+  /** Of the events that say who called what (ToolCallAuthorized, ToolCallRejected), those of this tool. */
+  readonly tool_name?: string | undefined;
+  /** Of the same events, those of this agent. */
+  readonly agent_id?: string | undefined;
   /** Only events after this position of the store's own order (keyset paging, and following a live trail). */
   readonly after?: number | undefined;
+  /** Only events before this position (keyset paging, back from the newest). */
+  readonly before?: number | undefined;
   /** ISO 8601 UTC, inclusive. */
   readonly since?: string | undefined;
+  /** ISO 8601 UTC, exclusive, so that one span begins where another ends. */
+  readonly until?: string | undefined;
   /**
    * The newest `limit` events that match (in order of position), or with `after` the first ones; 100 unless
    * told, {@link MAX_QUERY_LIMIT} at most.
@@ -24,7 +32,7 @@ export interface EventFilter {
   readonly limit?: number | undefined;
 }
 
-/** The most events that one query answers; page with `after` for more. */
+/** The most events that one query answers; page with `after` or `before` for more. */
 export const MAX_QUERY_LIMIT = 10_000;
 
 /** A stored event with its position in the store's own order. */
@@ -80,11 +88,10 @@ export interface Store extends EventReader {
   /** Resolves when the events are durable. Rejects with AUDIT_UNAVAILABLE, and then none of them is stored. */
   append(events: readonly AuditEvent[]): Promise<void>;
   /**
-   * One atomic unit: claims the replay id and, when it was free, appends `fresh`; when it was taken, appends
-   * `replayed` instead. Resolves, when that is durable, to whether the id was free. Rejects with
-   * AUDIT_UNAVAILABLE, and then neither claim nor event is stored.
+   * One atomic unit: claims the replay id and, when it was free, appends the events. Resolves, when that is durable,
+   * to whether the id was free. Rejects with AUDIT_UNAVAILABLE, and then neither claim nor event is stored.
    */
-  admit(claim: ReplayClaim, fresh: readonly AuditEvent[], replayed: readonly AuditEvent[]): Promise<boolean>;
+  admit(claim: ReplayClaim, events: readonly AuditEvent[]): Promise<boolean>;
   /** Forgets replay ids that expired before `now` (milliseconds since the Unix epoch); resolves to how many. */
   purgeReplay(now: number): Promise<number>;
 }

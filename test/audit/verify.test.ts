@@ -1,19 +1,31 @@
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Database } from 'better-sqlite3';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { GENESIS, hashEvent } from '../../src/audit/chain.ts';
 import type { ChainedEvent } from '../../src/audit/event.ts';
 import { type Anchor, MAX_PROBLEMS, type Verification, verifyChain } from '../../src/audit/verify.ts';
-import { openSqliteReader } from '../../src/store/sqlite.ts';
+import { systemClock } from '../../src/clock.ts';
+import { openSqliteReader, openSqliteStore } from '../../src/store/sqlite.ts';
 import { anEvent, collect } from '../store/events.ts';
 import { openScratch, scratchFile, withDatabase } from '../store/scratch.ts';
 
+/** A trail of twenty events, which each test gets a copy of. */
+const directory = mkdtempSync(join(tmpdir(), 'seal-verify-'));
+const original = join(directory, 'gateway.db');
 let path: string;
 
-beforeEach(async () => {
-  path = scratchFile();
-  const store = await openScratch(path);
+beforeAll(async () => {
+  const store = await openSqliteStore({ path: original, clock: systemClock });
   await store.append(Array.from({ length: 20 }, (_, index) => anEvent({ payload: { index } })));
   await store.close();
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+beforeEach(() => {
+  path = scratchFile();
+  mkdirSync(dirname(path));
+  copyFileSync(original, path);
 });
 
 /** Changes the trail as somebody with the file could. */

@@ -75,7 +75,6 @@ test(`kill -9 in the midst of calls, ${ROUNDS} times`, { timeout: ROUNDS * 15_00
       );
     }
     // The kills were in the midst indeed.
-    console.log(seen);
     expect(Object.entries(seen).filter(([, count]) => count === 0)).toEqual([]);
   } finally {
     await gateway.kill();

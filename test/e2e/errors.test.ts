@@ -17,7 +17,7 @@ import {
   signText,
   unixNow,
 } from '../support/caller.ts';
-import { type Answer, postTo, startTestGateway } from '../support/gateway.ts';
+import { type Answer, PATIENTLY, postTo, startTestGateway } from '../support/gateway.ts';
 import { type Callers, GOOD_TOOL, goodCall, startWorld, type World } from './world.ts';
 
 const BODY_BYTES = 65_536;
@@ -341,7 +341,7 @@ const FAILED: readonly Row[] = [
     name: 'UPSTREAM_TIMEOUT',
     what: 'an upstream that does not answer',
     tool: 'plain.hasty',
-    message: /did not answer within 50 ms$/,
+    message: /did not answer within 200 ms$/,
     details: { step: 'only' },
     requests: 1,
   },
@@ -439,7 +439,7 @@ test('OVERLOADED: as many calls in flight as there may be; the refused one can b
   const narrow = await startWorld({ spec: { limits: { max_in_flight: 1 } } });
   onTestFinished(() => narrow.close());
   const held = narrow.send(draftCall(narrow.callers.main, 'plain.held'));
-  await expect.poll(() => narrow.upstream.requests.length).toBe(1);
+  await expect.poll(() => narrow.upstream.requests.length, PATIENTLY).toBe(1);
   const envelope = seal(goodCall(narrow));
   const answer = await narrow.gateway.post(envelope);
   // Its body was not even read.
@@ -463,7 +463,7 @@ test('POLICY_RATE_LIMIT_EXCEEDED: as many calls of the tenant at one time as it 
   };
   const before = world.upstream.requests.length;
   const held = world.send(narrow('plain.held'));
-  await expect.poll(() => world.upstream.requests.length).toBe(before + 1);
+  await expect.poll(() => world.upstream.requests.length, PATIENTLY).toBe(before + 1);
   const draft = narrow(GOOD_TOOL);
   const answer = await world.send(draft);
   const row: Omit<Row, 'what'> = {

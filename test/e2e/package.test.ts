@@ -72,7 +72,11 @@ describe.skipIf(process.env.SEAL_TEST_FULL !== '1')(
         ['serve', '--ready-file', 'ready.json'],
         {
           cwd: project,
-          env: { ...process.env, SEAL_GATEWAY_BIND: '127.0.0.1:0' },
+          env: {
+            ...process.env,
+            SEAL_GATEWAY_BIND: '127.0.0.1:0',
+            SEAL_GATEWAY_NETWORK_CONTROL_BIND_ADDR: '127.0.0.1:0',
+          },
           stdio: 'ignore',
         },
       );

@@ -148,7 +148,7 @@ function manifestsOf(url: string, { main, reusing, keyless }: Callers): WrittenM
     tenant('narrow', { max_concurrency: 1 }),
     tenant('suspended', { suspended: true }),
     api('upstream'),
-    api('hasty', { timeout_ms: 50 }),
+    api('hasty', { timeout_ms: 200 }),
     api('small', { max_response_bytes: 1_024 }),
     api('walled', { egress: { allow_private: false } }),
     api('locked', { credential }),

@@ -1,7 +1,7 @@
 import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { keyCandidates, peekToken, verifyToken } from '../../src/envelope/token.ts';
+import { keyCandidates, readToken, verifyToken as verify } from '../../src/envelope/token.ts';
 import type { Issuer } from '../../src/snapshot/snapshot.ts';
 import { failureOf, NOW, NOW_MS, newSigner } from './signing.ts';
 
@@ -53,6 +53,10 @@ function handmade(header: unknown, claims: unknown, signature = 'c2ln'): string 
   const part = (value: unknown) =>
     Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
   return `${part(header)}.${part(claims)}.${signature}`;
+}
+
+async function verifyToken(jwt: string, by: Issuer, now_ms: number) {
+  return verify(readToken(jwt), by, now_ms);
 }
 
 async function verified(claims: JWTPayload, by = issuer) {
@@ -389,14 +393,14 @@ describe('signature and algorithm', () => {
   });
 });
 
-describe('peekToken', () => {
+describe('readToken', () => {
   test('reads what is needed to find the issuer', async () => {
-    expect(peekToken(await token(GOOD, { alg: 'EdDSA', kid: 'k1' }))).toEqual({
+    expect(readToken(await token(GOOD, { alg: 'EdDSA', kid: 'k1' }))).toMatchObject({
       header: { alg: 'EdDSA', kid: 'k1' },
       iss: 'https://issuer.example',
       has_cnf: false,
     });
-    expect(peekToken(await token({ ...GOOD, cnf: {} }))).toMatchObject({
+    expect(readToken(await token({ ...GOOD, cnf: {} }))).toMatchObject({
       header: { kid: undefined },
       has_cnf: true,
     });
@@ -425,7 +429,7 @@ describe('peekToken', () => {
     handmade({ alg: 'EdDSA' }, '{"__proto__":{"iss":"https://issuer.example"}}'),
     `${'A'.repeat(8000)}.${'.'.repeat(8000)}`,
   ])('is no token: %#', async (jwt) => {
-    expect(await failureOf(() => peekToken(jwt))).toMatchObject(FAILED);
+    expect(await failureOf(() => readToken(jwt))).toMatchObject(FAILED);
   });
 });
 

@@ -156,6 +156,11 @@ describe('a source that breaks a rule is found', () => {
       'imports its sibling serve/http/reply.ts',
     ],
     [
+      'serve/http/control/a.ts',
+      "import { x } from '../../grpc/a.ts';",
+      'imports its sibling serve/grpc/a.ts',
+    ],
+    [
       'serve/metrics.ts',
       "import { listen } from './http/listener.ts';",
       'imports its sibling serve/http/listener.ts',
@@ -227,6 +232,8 @@ describe('a source that breaks a rule is found', () => {
     ['execute/a.ts', 'const quoted = /[\'"`]/.test(text); // Date.now()'],
     ['cli/a.ts', "process.on('SIGTERM', stop); process.exitCode = 1;"],
     ['main.ts', "import { createDataPlane } from './serve/http/data-plane.ts';"],
+    ['serve/http/control/a.ts', "import { sendError } from '../reply.ts';"],
+    ['serve/http/a.ts', "import type { Operator } from './control/operator.ts';"],
   ])('and one that keeps them is not: %s: %s', (file, text) => {
     expect(problemsOf(readSource(file, text))).toEqual([]);
   });

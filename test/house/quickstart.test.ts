@@ -42,6 +42,7 @@ beforeAll(async () => {
       SEAL_CLONE: ROOT.pathname.replace(/\/$/, ''),
       SEAL_GATEWAY_URL: `http://127.0.0.1:${data}`,
       SEAL_GATEWAY_BIND: `127.0.0.1:${data}`,
+      SEAL_GATEWAY_NETWORK_CONTROL_BIND_ADDR: '127.0.0.1:0',
     },
   });
   shell.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -168,10 +168,16 @@ function relative(file: string, { specifier, type_only, values: named }: Import)
     : `may import ${target} for ${rule.what.join(', ')} and types, not ${more.join(', ')}`;
 }
 
-/** serve/http and serve/grpc know nothing of each other. */
+/** serve/http and serve/grpc know nothing of each other; serve/http/control is of the former. */
 function sibling(file: string, target: string): string | null {
-  const [mine, other] = [posix.dirname(file), posix.dirname(target)];
-  return mine === other && mine !== 'serve' ? null : `imports its sibling ${target}`;
+  const [mine, other] = [transportOf(file), transportOf(target)];
+  return mine !== null && mine === other ? null : `imports its sibling ${target}`;
+}
+
+/** null: a file that stands in serve/ itself is a transport of its own. */
+function transportOf(file: string): string | null {
+  const [, transport, ...rest] = file.split('/');
+  return transport === undefined || rest.length === 0 ? null : transport;
 }
 
 function bare(file: string, { specifier }: Import): string | null {

@@ -1,9 +1,16 @@
 import { createHash } from 'node:crypto';
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
+import { newId } from '../../src/ids.ts';
 import { CallError } from '../../src/invoke/call.ts';
 import type { CliTool, Snapshot, WorkflowTool } from '../../src/snapshot/snapshot.ts';
 import { agent, bodyOf, NOW_MS, type Parts, pipeline, type Sent, tokenOf } from './pipeline.ts';
+
+/** The id of a token, another in each test. */
+let once: string;
+beforeEach(() => {
+  once = newId();
+});
 
 const types = (events: readonly { event_type: string }[]) => events.map((event) => event.event_type);
 
@@ -111,7 +118,7 @@ describe('a good call', () => {
 describe('replay', () => {
   test('by token: one token is one call, whatever it calls', async () => {
     const gateway = await pipeline();
-    const claims = { jti: 'once' };
+    const claims = { jti: once };
     await gateway.invoke({ claims });
     expect((await gateway.refused({ claims, arguments: { other: 1 } })).error.name).toBe('REPLAY_DETECTED');
     expect(gateway.upstream.requests).toHaveLength(1);
@@ -125,13 +132,13 @@ describe('replay', () => {
       ...gateway.snapshot,
       issuers: new Map([...gateway.snapshot.issuers, [other.issuer, other]]),
     });
-    await gateway.invoke({ claims: { jti: 'once' } });
-    await gateway.invoke({ claims: { jti: 'once', iss: other.issuer } });
+    await gateway.invoke({ claims: { jti: once } });
+    await gateway.invoke({ claims: { jti: once, iss: other.issuer } });
   });
 
   test('by envelope: one token is many calls, but each envelope one', async () => {
     const gateway = await pipeline({ issuer: { replay: 'envelope' } });
-    const claims = { jti: 'many' };
+    const claims = { jti: once };
     const body = await bodyOf({ claims });
     await gateway.invoke(body);
     await gateway.invoke({ claims, arguments: { other: 1 } });
@@ -399,7 +406,7 @@ describe('the list of tools', () => {
 
   test('by envelope is a call: recorded, and good once', async () => {
     const gateway = await pipeline();
-    const sent: Sent = { payload: PAYLOAD, claims: { jti: 'once' } };
+    const sent: Sent = { payload: PAYLOAD, claims: { jti: once } };
     const reply = await gateway.invoke(sent);
     expect(reply.request_id).toBe(7);
     expect(JSON.parse(reply.result_json)).toMatchObject({
@@ -415,9 +422,9 @@ describe('the list of tools', () => {
 
   test('by bearer uses no token up', async () => {
     const gateway = await pipeline();
-    const token = await tokenOf({ jti: 'once' });
+    const token = await tokenOf({ jti: once });
     for (let i = 0; i < 2; i += 1) expect(await gateway.invoker.tools(token)).toMatchObject([READ]);
-    await gateway.invoke({ claims: { jti: 'once' } });
+    await gateway.invoke({ claims: { jti: once } });
   });
 
   test('holds what the token may call, and no more', async () => {

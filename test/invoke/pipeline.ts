@@ -1,7 +1,12 @@
 /** The whole pipeline on real parts: a store on disk, an upstream on loopback, calls signed as a client signs them. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { SignJWT } from 'jose';
+import { afterAll } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import { requestCredentials } from '../../src/credentials/inject.ts';
 import { newId } from '../../src/ids.ts';
 import type { CallError, CallReply } from '../../src/invoke/call.ts';
@@ -18,17 +23,25 @@ import {
   type Tool,
   type WorkflowTool,
 } from '../../src/snapshot/snapshot.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { PositionedEvent, Store } from '../../src/store/store.ts';
 import { newSigner, signText } from '../envelope/signing.ts';
 import { apiOf, serveUpstream, testEgress, type Upstream } from '../execute/upstream.ts';
 import { compileContext, type WrittenContext } from '../policy/written.ts';
-import { openScratch, scratchFile } from '../store/scratch.ts';
 
 export const NOW_MS = 1_771_338_722_000;
 const ISS = 'https://issuer.example';
 
 const tokenKeys = generateKeyPairSync('ed25519');
 const strangeKeys = generateKeyPairSync('ed25519');
+/** One store for all the tests of a file: none of them reads another's events or uses another's token. */
+const directory = mkdtempSync(join(tmpdir(), 'seal-invoke-'));
+const store = await openSqliteStore({ path: join(directory, 'gateway.db'), clock: systemClock });
+afterAll(async () => {
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
+
 /** Who signs the envelopes. */
 export const agent = newSigner();
 const stranger = newSigner();
@@ -104,7 +117,6 @@ export async function pipeline(parts: Parts = {}): Promise<Pipeline> {
     parts.upstream ??
       ((_, response) => response.setHeader('content-type', 'application/json').end('{"a":1}')),
   );
-  const store = await openScratch(scratchFile());
   const holder = createHolder();
   const snapshot = snapshotOf(parts, upstream);
   if (parts.empty !== true) holder.swap(snapshot);
@@ -124,7 +136,7 @@ export async function pipeline(parts: Parts = {}): Promise<Pipeline> {
     const body = sent instanceof Uint8Array ? sent : await bodyOf(sent);
     return invoker.invoke(async () => body, signal);
   };
-  let seen = 0;
+  let seen = (await store.query({ limit: 1 })).at(-1)?.position ?? 0;
   return {
     invoker,
     holder,

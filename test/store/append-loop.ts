@@ -11,7 +11,7 @@ async function caller(): Promise<never> {
     await store.append([first, second]);
     process.stdout.write(`event ${first.id}\nevent ${second.id}\n`);
     const admitted = anEvent();
-    await store.admit({ id: admitted.id, expires_at: 1e13 }, [admitted], []);
+    await store.admit({ id: admitted.id, expires_at: 1e13 }, [admitted]);
     process.stdout.write(`event ${admitted.id}\nclaim ${admitted.id}\n`);
   }
 }

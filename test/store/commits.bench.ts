@@ -76,7 +76,7 @@ for (const callers of [1, 32, 256]) {
   results.push(await measure(`append, ${callers} callers`, callers, () => store.append([anEvent()])));
 }
 for (const callers of [1, 32, 256]) {
-  const admit = () => store.admit({ id: newId(), expires_at: 4e12 }, [anEvent()], []);
+  const admit = () => store.admit({ id: newId(), expires_at: 4e12 }, [anEvent()]);
   results.push(await measure(`admit, ${callers} callers`, callers, admit));
 }
 await store.close();

@@ -39,7 +39,7 @@ test('a full database refuses, and recovers by itself when there is room', async
   const store = await openScratch(path, { max_pages: 200, log });
   const written = await fill(store);
   await expect(store.append([large()])).rejects.toEqual(unavailable);
-  await expect(store.admit({ id: 'a', expires_at: 1e13 }, [large()], [])).rejects.toEqual(unavailable);
+  await expect(store.admit({ id: 'a', expires_at: 1e13 }, [large()])).rejects.toEqual(unavailable);
   expect(await store.query({ limit: 1_000 })).toHaveLength(written);
   expect(lines.filter((line) => line.startsWith('error'))).toEqual([
     'error the audit trail cannot be written; calls are refused',
@@ -48,7 +48,7 @@ test('a full database refuses, and recovers by itself when there is room', async
   withDatabase(path, (db) => {
     db.exec('DROP TRIGGER gateway_events_no_delete; DELETE FROM gateway_events WHERE seq < 5');
   });
-  expect(await store.admit({ id: 'a', expires_at: 1e13 }, [large()], [])).toBe(true);
+  expect(await store.admit({ id: 'a', expires_at: 1e13 }, [large()])).toBe(true);
   expect(lines).toContain('info the audit trail is written again');
 });
 

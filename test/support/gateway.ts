@@ -55,6 +55,12 @@ export interface TestGateway {
   close(): Promise<void>;
 }
 
+/** For `expect.poll`: a busy machine takes its time. */
+export const PATIENTLY = { timeout: 10_000, interval: 10 };
+
+/** Each on a free port: tests run beside one another. */
+const LISTENERS = ['bind_addr', 'control_bind_addr', 'grpc_bind_addr', 'metrics_bind_addr'];
+
 export async function startTestGateway(options: GatewayOptions): Promise<TestGateway> {
   const dir = mkdtempSync(join(tmpdir(), 'seal-e2e-'));
   const database = join(dir, 'data', 'gateway.db');
@@ -69,7 +75,7 @@ export async function startTestGateway(options: GatewayOptions): Promise<TestGat
       kind: 'GatewayConfig',
       spec: {
         manifests: { dir: join(dir, 'gateway.d') },
-        network: { bind_addr: '127.0.0.1:0' },
+        network: Object.fromEntries(LISTENERS.map((name) => [name, '127.0.0.1:0'])),
         database: { url: `sqlite://${database}` },
         ...options.spec,
       },

@@ -32,8 +32,6 @@ export function createControlPlane(deps: ControlPlaneDeps): Koa {
 
 /** For probes, which have no token. */
 const answerHealth: Middleware = (context, next) => {
-  // No page of another origin embeds what is served here.
-  context.set('Cross-Origin-Resource-Policy', 'same-origin');
   if (context.path !== '/healthz' || !/^(GET|HEAD)$/.test(context.method)) return next();
   context.body = { status: 'ok' };
 };

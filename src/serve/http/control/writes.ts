@@ -4,7 +4,7 @@
  */
 import type { Middleware } from 'koa';
 import type { Log } from '../../../log.ts';
-import type { AskedChange, Proposal, Propose } from '../../../reconcile/status.ts';
+import type { AskedChange, Draft, DraftChange } from '../../../reconcile/status.ts';
 import { readBody } from '../body.ts';
 import { refuse } from '../reply.ts';
 import type { Operator } from './operator.ts';
@@ -12,7 +12,7 @@ import { parametersOf } from './parameters.ts';
 import { COLLECTIONS, type Kind } from './resources.ts';
 
 export interface WritesDeps {
-  readonly propose: Propose;
+  readonly draft: DraftChange;
   readonly log: Log;
   readonly limits: { readonly body_bytes: number };
 }
@@ -24,7 +24,7 @@ const ACTIONS: Readonly<Record<string, AskedChange['action']>> = {
   DELETE: 'remove',
 };
 
-export function refuseWrites({ propose, log, limits }: WritesDeps): Middleware {
+export function refuseWrites({ draft, log, limits }: WritesDeps): Middleware {
   return async (context, next) => {
     const target = targetOf(context.path);
     const action = ACTIONS[context.method];
@@ -37,9 +37,9 @@ export function refuseWrites({ propose, log, limits }: WritesDeps): Middleware {
       'a write was refused: configuration flows through git',
     );
     const body = action === 'remove' ? null : await readBody(context.req, limits.body_bytes);
-    const proposal = await propose({ action, kind, tenant, name, body });
+    const drafted = await draft({ action, kind, tenant, name, body });
     context.set('Allow', 'GET, HEAD');
-    refuse(context, 405, explain(kind, proposal), { ...proposal });
+    refuse(context, 405, explain(kind, drafted), { ...drafted });
   };
 }
 
@@ -58,16 +58,14 @@ function decoded(text: string): string {
   }
 }
 
-function explain(kind: Kind, { change, file, manifest_yaml, diagnostics }: Proposal): string {
-  const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
-  const why = 'nothing was changed: configuration flows through git.';
-  const but = errors === 0 ? '' : ` It would not be applied as it is: see diagnostics.`;
-  if (change === 'remove')
-    return file === null
-      ? `${why} There is no such ${kind} to remove.`
-      : `${why} Remove the ${kind} from ${file} and merge that.${errors === 0 ? '' : ' It is in use: see diagnostics.'}`;
-  if (manifest_yaml === null) return `${why} What was sent is no ${kind}: see diagnostics.`;
-  const how =
-    change === 'add' ? `Write the manifest to ${file}` : `Put the manifest in place of the one in ${file}`;
-  return `${why} ${how} and merge that.${but}`;
+function explain(kind: Kind, { change, file, manifest_yaml, diagnostics }: Draft): string {
+  const why = 'nothing was changed: configuration flows through git';
+  const bad = diagnostics.some(({ severity }) => severity === 'error');
+  if (change === 'remove') {
+    if (file === null) return `${why}. There is no such ${kind} to remove`;
+    return `${why}. Remove the ${kind} from ${file} and merge that${bad ? '; it is in use: see diagnostics' : ''}`;
+  }
+  if (manifest_yaml === null) return `${why}. What was sent is no ${kind}: see diagnostics`;
+  const what = change === 'add' ? 'Write the manifest to' : 'Put the manifest in the place of the one in';
+  return `${why}. ${what} ${file} and merge that${bad ? '; as it is it would not be applied: see diagnostics' : ''}`;
 }

@@ -6,15 +6,15 @@ import { stringify } from 'yaml';
 import { compareDiagnostics, type Diagnostic } from '../manifest/diagnostic.ts';
 import { API_VERSION, type Kind } from '../manifest/kind.ts';
 import { checkTools, type Found, loadManifests } from '../manifest/load.ts';
-import { diagnosticAt, type Identity, keyOf } from '../manifest/manifest.ts';
+import { diagnosticAt, type Identity, keyOf, nameOf } from '../manifest/manifest.ts';
 import { parseFile } from '../manifest/parse.ts';
 import type { Located } from '../manifest/position.ts';
 import { isManifestFile, makeTree, type TreeFile, treeFile } from '../manifest/tree.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileSet } from './compile.ts';
 import { createFileIndex } from './compile-api.ts';
-import type { AskedChange, ManifestState, Proposal, Propose } from './status.ts';
+import type { AskedChange, Draft, DraftChange, ManifestState } from './status.ts';
 
-export interface ProposalDeps {
+export interface DraftDeps {
   /** What is in force, by key. */
   readonly applied: () => AppliedSet;
   readonly states: () => readonly ManifestState[];
@@ -37,16 +37,16 @@ type Fields = Readonly<Record<string, unknown>>;
 /** What a body asks for; or what is wrong with it. */
 type Asked = { readonly identity: Identity; readonly manifest: Fields } | { readonly problem: Diagnostic };
 
-export function createProposals({ applied, states }: ProposalDeps): Propose {
+export function createDrafts({ applied, states }: DraftDeps): DraftChange {
   const deps: CompileDeps = {
     indexFile: createFileIndex(),
     remoteKeys: () => {
-      throw new Error('a proposal is never judged with issuers');
+      throw new Error('a draft is never judged with issuers');
     },
   };
   return async (asked) => {
     const inForce = applied();
-    if (asked.action === 'remove') return proposeRemoval(asked, inForce, states(), deps);
+    if (asked.action === 'remove') return draftRemoval(asked, inForce, states(), deps);
     const { documents, diagnostics } = parseFile(BODY, asked.body ?? Buffer.of());
     if (diagnostics.length > 0) return unreadable(diagnostics);
     const read = readBody(asked, documents, inForce);
@@ -58,25 +58,28 @@ export function createProposals({ applied, states }: ProposalDeps): Propose {
     return {
       change: current === null ? 'add' : 'replace',
       file,
+      shares_file_with: othersIn(file, identity, states()),
       manifest_yaml: text,
       diagnostics: await judge(treeFile(file, Buffer.from(text)), keyOf(identity), inForce, deps),
     };
   };
 }
 
-function unreadable(diagnostics: readonly Diagnostic[]): Proposal {
-  return { change: 'add', file: null, manifest_yaml: null, diagnostics };
+function unreadable(diagnostics: readonly Diagnostic[]): Draft {
+  return { change: 'add', file: null, shares_file_with: [], manifest_yaml: null, diagnostics };
 }
 
-function proposeRemoval(
+function draftRemoval(
   { kind, tenant, name }: AskedChange,
   inForce: AppliedSet,
   states: readonly ManifestState[],
   deps: CompileDeps,
-): Proposal {
+): Draft {
   const identity = { kind, tenant, name: name ?? '' };
   const diagnostics = compileBeside(keyOf(identity), null, inForce, deps);
-  return { change: 'remove', file: fileOf(identity, states), manifest_yaml: null, diagnostics };
+  const file = fileOf(identity, states);
+  const shares_file_with = othersIn(file, identity, states);
+  return { change: 'remove', file, shares_file_with, manifest_yaml: null, diagnostics };
 }
 
 function readBody(asked: AskedChange, documents: readonly Located[], inForce: AppliedSet): Asked {
@@ -155,6 +158,11 @@ function merge(target: unknown, patch: unknown): unknown {
 function fileOf(identity: Identity, states: readonly ManifestState[]): string | null {
   const key = keyOf(identity);
   return states.find((state) => keyOf(state) === key)?.file ?? null;
+}
+
+function othersIn(file: string | null, identity: Identity, states: readonly ManifestState[]): string[] {
+  const key = keyOf(identity);
+  return states.filter((state) => state.file === file && keyOf(state) !== key).map(nameOf);
 }
 
 /** A file of its own that nothing else is in, and that the gateway reads. */

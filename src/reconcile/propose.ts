@@ -1,0 +1,141 @@
+/**
+ * The write API's way back to git (`control.git`): a change becomes a commit on a branch of its own, for somebody to
+ * review and merge. The runtime is not touched; what is merged comes back like any other change.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Git, GitError } from './git.ts';
+
+export interface ProposalTarget {
+  /** What git fetches from and pushes to: a path or a URL. Credentials come from the environment's git configuration. */
+  readonly repo: string;
+  /** Begins the name of every proposal's branch, such as `seal/`. */
+  readonly branch_prefix: string;
+  /** Branch that proposals start from. */
+  readonly base: string;
+  /** Directory of the manifests below the top of the repository; empty: the top. */
+  readonly path: string;
+  /** Where the gateway keeps its copy of the repository. */
+  readonly cache_dir: string;
+}
+
+export interface Proposal {
+  /** Below the directory of manifests. */
+  readonly file: string;
+  /** null: the file is deleted. */
+  readonly content: string | null;
+  /** The operator, as the author of the commit. */
+  readonly author: { readonly name: string; readonly email: string };
+  readonly subject: string;
+  /** Ends the name of the branch; unique. */
+  readonly id: string;
+}
+
+export interface Proposed {
+  readonly branch: string;
+  readonly commit: string;
+}
+
+const PUSH_MS = 120_000;
+const COMMITTER = { GIT_COMMITTER_NAME: 'seal-gateway', GIT_COMMITTER_EMAIL: 'seal-gateway@localhost' };
+
+/**
+ * Makes proposals, one after the other. Rejects with GitError; nothing is pushed then. Each has a branch of its own,
+ * so that proposals made at the same time never lose each other's.
+ */
+export function createProposals(target: ProposalTarget, git: Git): (proposal: Proposal) => Promise<Proposed> {
+  const gitDir = join(target.cache_dir, 'proposals.git');
+  let last: Promise<unknown> = Promise.resolve();
+  return (proposal) => {
+    const next = last.then(() => propose(target, gitDir, proposal, git));
+    last = next.catch(() => {});
+    return next;
+  };
+}
+
+async function propose(
+  target: ProposalTarget,
+  gitDir: string,
+  proposal: Proposal,
+  git: Git,
+): Promise<Proposed> {
+  const { file, content, author, subject, id } = proposal;
+  const path = pathOf(target.path, file);
+  const base = await fetchBase(target, gitDir, git);
+  const scratch = mkdtempSync(join(target.cache_dir, 'index-'));
+  const env = { GIT_INDEX_FILE: join(scratch, 'index') };
+  const run = (args: string[], input?: string): Promise<string> =>
+    git.text(['--git-dir', gitDir, ...args], {
+      env: { ...env, ...COMMITTER, ...authorOf(author) },
+      ...(input !== undefined && { input }),
+    });
+  try {
+    await run(['read-tree', base]);
+    // An entry of mode 0 removes the file.
+    const blob =
+      content === null ? '0'.repeat(base.length) : await run(['hash-object', '-w', '--stdin'], content);
+    await run(['update-index', '--index-info'], `${content === null ? 0 : 100644} ${blob}\t${path}\n`);
+    const tree = await run(['write-tree']);
+    if (tree === (await run(['rev-parse', `${base}^{tree}`])))
+      throw new GitError('the repository says this already', null);
+    const commit = await run(['commit-tree', tree, '-p', base], `${subject}\n`);
+    const branch = `${target.branch_prefix}${id}`;
+    // An empty expected value: the branch must not be there yet.
+    await git.run(
+      [
+        '--git-dir',
+        gitDir,
+        'push',
+        '--quiet',
+        `--force-with-lease=refs/heads/${branch}:`,
+        '--end-of-options',
+        target.repo,
+        `${commit}:refs/heads/${branch}`,
+      ],
+      {
+        with_configuration: true,
+        timeout_ms: PUSH_MS,
+      },
+    );
+    return { branch, commit };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function fetchBase(
+  { repo, base, cache_dir }: ProposalTarget,
+  gitDir: string,
+  git: Git,
+): Promise<string> {
+  mkdirSync(cache_dir, { recursive: true, mode: 0o700 });
+  await git.run(['init', '--quiet', '--bare', gitDir]);
+  const refspec = `+refs/heads/${base}:refs/seal/base`;
+  await git.run(['--git-dir', gitDir, 'fetch', '--quiet', '--no-tags', '--end-of-options', repo, refspec], {
+    with_configuration: true,
+    timeout_ms: PUSH_MS,
+  });
+  return git.text(['--git-dir', gitDir, 'rev-parse', '--verify', 'refs/seal/base^{commit}']);
+}
+
+/** A name of a manifest's file; what would leave the directory, or be git's own, is refused. */
+function pathOf(directory: string, file: string): string {
+  const parts = [...directory.split('/'), ...file.split('/')].filter((part) => part !== '' && part !== '.');
+  if (parts.some((part) => part === '..' || part.toLowerCase() === '.git' || /[\0\n]/.test(part))) {
+    throw new GitError('the file leaves the directory of the manifests', null);
+  }
+  return parts.join('/');
+}
+
+/** Names are an operator's, from a token: no line ends and no angle brackets get into a commit. */
+function authorOf({ name, email }: Proposal['author']): Record<string, string> {
+  const plain = (text: string): string =>
+    text
+      .replace(/[\p{Cc}<>]/gu, ' ')
+      .trim()
+      .slice(0, 200);
+  return {
+    GIT_AUTHOR_NAME: plain(name) || 'operator',
+    GIT_AUTHOR_EMAIL: plain(email) || 'operator@localhost',
+  };
+}

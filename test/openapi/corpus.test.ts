@@ -1,0 +1,269 @@
+/**
+ * Published documents: GitHub's own (npm `@octokit/openapi`), and the collection of odd ones that ReadMe keeps
+ * (`@readme/oas-examples`). Each operation is called with generated values, and read by the other side of the wire.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { readDocument } from '../../src/openapi/document.ts';
+import { indexDocument } from '../../src/openapi/index-document.ts';
+import type { Operation } from '../../src/openapi/operation.ts';
+import { type BuiltRequest, buildRequest } from '../../src/openapi/request.ts';
+import { type Described, readHeader, readPairs, readPathValue, splitPath, texts } from './conforming.ts';
+
+type Json = Record<string, unknown>;
+
+const { resolve } = createRequire(import.meta.url);
+const octokit = join(dirname(resolve('@octokit/openapi')), 'generated/api.github.com.json');
+const examples = dirname(resolve('@readme/oas-examples/package.json'));
+
+/** Reads a document in the plainest way, for the side of the wire that shares no code with the gateway. */
+function deref(document: unknown, value: unknown): Json {
+  let at = value as Json | undefined;
+  while (at !== undefined && typeof at.$ref === 'string') {
+    const path = decodeURIComponent(at.$ref).split('/').slice(1);
+    at = path.reduce(
+      (node, key) => node?.[key.replaceAll('~1', '/').replaceAll('~0', '~')] as Json | undefined,
+      document as Json | undefined,
+    );
+  }
+  return at ?? {};
+}
+
+function createRandom(seed: number) {
+  let state = seed;
+  const next = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  return {
+    pick: <T>(items: readonly T[]): T => items[Math.floor(next() * items.length)]!,
+    word: (alphabet: string): string =>
+      `v${Array.from({ length: 3 }, () => alphabet[Math.floor(next() * alphabet.length)]).join('')}`,
+  };
+}
+
+type Random = ReturnType<typeof createRandom>;
+
+const ALPHABETS: Readonly<Record<string, string>> = {
+  path: 'ab :?#[]@!$&\'()*+;"<>^{}é☃',
+  query: 'ab /:?#[]@!$&\'()*+,;="<>^{}%é☃\n',
+  header: 'ab:?#@!$&\'()*+;"<>é',
+  cookie: 'ab /:?#@!$&;,=%é☃',
+  body: 'ab /&=+%;"\\é☃\r\n',
+};
+
+function kindOf(document: unknown, schema: unknown): 'text' | 'list' | 'map' {
+  const { type, properties, items } = deref(document, schema);
+  if (type === 'array' || items !== undefined) return 'list';
+  return type === 'object' || properties !== undefined ? 'map' : 'text';
+}
+
+/** A value of the schema's kind, with leaves that are texts, numbers and booleans. */
+function generate(document: unknown, schema: unknown, place: string, random: Random, depth = 0): unknown {
+  const known = deref(document, schema);
+  const leaf = () => {
+    const type = [known.type].flat()[0];
+    if (type === 'integer') return random.pick([0, 1, -5, 100]);
+    if (type === 'number') return random.pick([0.5, -1, 1e21]);
+    if (type === 'boolean') return random.pick([true, false]);
+    return random.word(ALPHABETS[place]!);
+  };
+  const deeper = depth === 0 || place === 'body';
+  const kind = depth > 3 || !deeper ? 'text' : kindOf(document, known);
+  if (kind === 'list') {
+    const item = () => generate(document, known.items ?? {}, place, random, depth + 1);
+    return random.pick([1, 2]) === 1 ? [item()] : [item(), item()];
+  }
+  if (kind === 'map') {
+    const properties = Object.entries((known.properties ?? { a: {}, b: {} }) as Json).slice(0, 4);
+    return Object.fromEntries(
+      properties.map(([key, one]) => [key, generate(document, one, place, random, depth + 1)]),
+    );
+  }
+  return leaf();
+}
+
+interface Wanted extends Described {
+  readonly value: unknown;
+}
+
+const DEFAULT_STYLES: Readonly<Record<string, string>> = {
+  path: 'simple',
+  query: 'form',
+  header: 'simple',
+  cookie: 'form',
+};
+
+/** The parameters of an operation as the document describes them, each with a value. */
+function parametersOf(document: unknown, item: Json, operation: Json, random: Random): Wanted[] {
+  const all = [...((item.parameters ?? []) as unknown[]), ...((operation.parameters ?? []) as unknown[])];
+  const merged = new Map(
+    all.map((one) => deref(document, one)).map((one) => [`${one.in} ${one.name}`, one] as const),
+  );
+  return [...merged.values()]
+    .filter(
+      (one) => !(one.in === 'header' && /^(accept|content-type|authorization)$/i.test(String(one.name))),
+    )
+    .map((one) => {
+      const place = String(one.in);
+      const style = String(one.style ?? DEFAULT_STYLES[place]);
+      const [media] = Object.values((one.content ?? {}) as Json) as (Json | undefined)[];
+      const schema = media?.schema ?? one.schema ?? {};
+      const kind = media === undefined ? kindOf(document, schema) : 'json';
+      const value = generate(document, schema, place, random);
+      return {
+        name: String(one.name),
+        in: place,
+        style,
+        explode: (one.explode ?? style === 'form') === true,
+        kind,
+        value,
+      };
+    });
+}
+
+function valuesIn(wanted: readonly Wanted[], place: string): Json {
+  return Object.fromEntries(wanted.filter((one) => one.in === place).map(({ name, value }) => [name, value]));
+}
+
+/** Everything that a server would read from the request, by name of the parameter. */
+function readParameters(operation: Operation, wanted: readonly Wanted[], built: BuiltRequest): unknown {
+  const [path, query = ''] = built.target.split('?');
+  const raw = splitPath(operation.path, path!);
+  const of = (place: string) => wanted.filter((one) => one.in === place);
+  return {
+    path: Object.fromEntries(of('path').map((one) => [one.name, readPathValue(one, raw[one.name]!)])),
+    query: readPairs(of('query'), query),
+    header: Object.fromEntries(
+      of('header').map((one) => [one.name, readHeader(one, built.headers[one.name.toLowerCase()]!)]),
+    ),
+    cookie: readPairs(of('cookie'), built.headers.cookie ?? '', '; '),
+  };
+}
+
+/** The body as a server reads it, and what it should be. */
+async function exchangeBody(
+  document: unknown,
+  content: Json,
+  built: BuiltRequest,
+  value: unknown,
+): Promise<[read: unknown, sent: unknown]> {
+  const type = built.headers['content-type'] ?? '';
+  const bare = type.split(';')[0]!;
+  if (/json$|^\*/.test(bare)) return [JSON.parse(String(built.body)), JSON.parse(JSON.stringify(value))];
+  const isForm = /x-www-form-urlencoded|form-data/.test(bare);
+  if (!isForm) return [Buffer.from(built.body ?? '').toString(), value];
+  const described = content[bare] as Json;
+  const form = await new Response(built.body, { headers: { 'content-type': type } }).formData();
+  const read = [...form].map(([name, item]) => [name, item] as const);
+  const sent: [string, unknown][] = [];
+  for (const [name, item] of Object.entries(value as Json)) {
+    const encoding = ((described.encoding ?? {}) as Json)[name] as Json | undefined;
+    if (encoding?.style !== undefined) {
+      // Without percent-encoding this is what a query would have.
+      const style = String(encoding.style);
+      const explode = encoding.explode ?? style === 'form';
+      sent.push(...styled(name, item, style, explode === true));
+    } else if (Array.isArray(item)) {
+      for (const one of item) sent.push([name, one]);
+    } else sent.push([name, item]);
+  }
+  const asText = (item: unknown) => (typeof item === 'object' ? JSON.stringify(item) : String(item));
+  const texted = await Promise.all(
+    read.map(async ([name, item]) => [name, typeof item === 'string' ? item : await item.text()]),
+  );
+  return [texted, sent.map(([name, item]) => [name, asText(item)])];
+}
+
+function styled(name: string, item: unknown, style: string, explode: boolean): [string, unknown][] {
+  const delimiter = { spaceDelimited: ' ', pipeDelimited: '|' }[style] ?? ',';
+  if (typeof item !== 'object' || item === null) return [[name, item]];
+  const entries = Object.entries(item);
+  if (style === 'deepObject') return entries.map(([key, value]) => [`${name}[${key}]`, value]);
+  if (Array.isArray(item)) return explode ? item.map((one) => [name, one]) : [[name, item.join(delimiter)]];
+  return explode ? entries : [[name, entries.flat().join(delimiter)]];
+}
+
+/** Calls every operation of a document. */
+async function callAll(file: string): Promise<number> {
+  const document = readDocument(readFileSync(file)) as Json;
+  const index = indexDocument(document, { url: 'https://origin.example/openapi.json' });
+  expect(index.problems).toEqual([]);
+  const random = createRandom(7);
+  let written = 0;
+  for (const [path, writtenItem] of Object.entries((document.paths ?? {}) as Json)) {
+    const item = deref(document, writtenItem);
+    for (const method of Object.keys(item)) {
+      if (!/^(get|put|post|delete|options|head|patch)$/.test(method)) continue;
+      written += 1;
+      const raw = item[method] as Json;
+      const operation = index.operations.get(String(raw.operationId ?? `${method.toUpperCase()} ${path}`));
+      expect(operation, `${method} ${path}`).toBeDefined();
+      await call(document, item, raw, operation!, random);
+    }
+  }
+  expect(index.operations.size).toBe(written);
+  return written;
+}
+
+async function call(
+  document: Json,
+  item: Json,
+  raw: Json,
+  operation: Operation,
+  random: Random,
+): Promise<void> {
+  const wanted = parametersOf(document, item, raw, random);
+  const content = deref(document, raw.requestBody).content as Json | undefined;
+  const type = operation.body?.types[0]?.media_type;
+  const key = Object.keys(content ?? {}).find((one) => one.toLowerCase().split(';')[0] === type);
+  const schema = key === undefined ? {} : deref(document, (content?.[key] as Json).schema);
+  const isText = !/json$|^\*|form/.test(type ?? '');
+  const styles = JSON.stringify((content?.[key ?? ''] as Json | undefined)?.encoding ?? {});
+  const place = styles.includes('style') ? 'path' : 'body';
+  const body =
+    content === undefined
+      ? undefined
+      : generate(document, isText ? { type: 'string' } : { type: 'object', ...schema }, 'body', random);
+  const built = buildRequest(operation, {
+    path: valuesIn(wanted, 'path'),
+    query: valuesIn(wanted, 'query'),
+    headers: valuesIn(wanted, 'header'),
+    cookies: valuesIn(wanted, 'cookie'),
+    body,
+  });
+  expect(readParameters(operation, wanted, built), operation.id).toEqual(
+    texts(
+      Object.fromEntries(['path', 'query', 'header', 'cookie'].map((one) => [one, valuesIn(wanted, one)])),
+    ),
+  );
+  if (content === undefined) expect(built.body).toBeNull();
+  else {
+    const [read, sent] = await exchangeBody(document, content, built, body);
+    expect(read, operation.id).toEqual(sent);
+  }
+  expect(place).toBeDefined();
+}
+
+test('GitHub', async () => {
+  expect(await callAll(octokit)).toBeGreaterThan(1000);
+});
+
+describe('oas-examples', () => {
+  const files = readdirSync(examples, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(json|ya?ml)$/.test(file) && /^[23]\./.test(file))
+    .sort();
+
+  test('are all there', () => expect(files.length).toBeGreaterThan(100));
+
+  test.each(files.filter((file) => file.startsWith('3.')))('%s', async (file) => {
+    await callAll(join(examples, file));
+  });
+
+  test.each(files.filter((file) => file.startsWith('2.')))('%s is refused', (file) => {
+    const document = readDocument(readFileSync(join(examples, file)));
+    expect(() => indexDocument(document)).toThrow('Swagger 2.0');
+  });
+});
