@@ -10,7 +10,11 @@ import type { LogLevel } from './log.ts';
 
 export interface Config {
   readonly manifests: { readonly dir: string };
-  readonly network: { readonly bind_addr: string; readonly control_bind_addr: string };
+  readonly network: {
+    readonly bind_addr: string;
+    readonly control_bind_addr: string;
+    readonly metrics_bind_addr: string;
+  };
   readonly tls: {
     readonly cert_file: string | null;
     readonly key_file: string | null;
@@ -107,7 +111,6 @@ const REFUSED = ['control.git'];
 /** Settings that are safe to ignore: what they configure is absent and fails closed. */
 const IGNORED = [
   'network.grpc_bind_addr',
-  'network.metrics_bind_addr',
   'network.trusted_proxies',
   'issuer',
   'attestation',
@@ -322,7 +325,7 @@ function check({ database, tls, network, auth }: Config): string[] {
   if (tls.client_ca_file !== null && tls.cert_file === null) {
     problems.push('spec.tls.client_ca_file needs cert_file and key_file');
   }
-  for (const key of ['bind_addr', 'control_bind_addr'] as const) {
+  for (const key of ['bind_addr', 'control_bind_addr', 'metrics_bind_addr'] as const) {
     const port = Number(network[key].slice(network[key].lastIndexOf(':') + 1));
     if (port > 65535) problems.push(`spec.network.${key}: port ${port} is over 65535`);
   }
@@ -354,7 +357,11 @@ function pick(spec: Config): Config {
   const { manifests, network, tls, database, auth, reconcile, limits, log } = spec;
   return {
     manifests,
-    network: { bind_addr: network.bind_addr, control_bind_addr: network.control_bind_addr },
+    network: {
+      bind_addr: network.bind_addr,
+      control_bind_addr: network.control_bind_addr,
+      metrics_bind_addr: network.metrics_bind_addr,
+    },
     tls,
     database,
     auth,

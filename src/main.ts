@@ -26,11 +26,15 @@ import { resourcesOf } from './reconcile/resources.ts';
 import { createControlPlane } from './serve/http/control/control-plane.ts';
 import { createDataPlane } from './serve/http/data-plane.ts';
 import { type Listener, listen } from './serve/http/listener.ts';
+import { createMetrics } from './serve/http/metrics.ts';
 import { createHolder } from './snapshot/holder.ts';
 import { openSqliteStore } from './store/sqlite.ts';
+import { packageVersion } from './version.ts';
 
 /** Milliseconds between two sweeps of expired replay ids. */
 const PURGE_MS = 60_000;
+/** Milliseconds that the body of a request may take to come, after its headers. */
+const BODY_MS = 10_000;
 /** Milliseconds that a shutdown waits for requests of the control listener, after the calls are drained. */
 const CONTROL_DRAIN_MS = 1_000;
 
@@ -70,7 +74,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
         bind_addr,
         tls: config.tls,
         header_timeout_ms,
-        request_timeout_ms: call_timeout_ms,
+        request_timeout_ms: Math.min(call_timeout_ms, header_timeout_ms + BODY_MS),
         log,
       });
 
@@ -93,7 +97,13 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     closers.push(() => control.close(CONTROL_DRAIN_MS));
     tellOperators(config.auth, control.url, log);
 
-    const egress = createEgress();
+    let draining = false;
+    const notReady = () => (draining ? 'shutting down' : reconciler.notReady());
+    const metricsPage = createMetrics({ version: packageVersion(), status, notReady });
+    const metrics = await listenAt(config.network.metrics_bind_addr, metricsPage);
+    closers.push(() => metrics.close(0));
+
+    const egress = createEgress({ version: packageVersion() });
     closers.push(() => egress.close());
 
     const limiter = createLimiter(clock);
@@ -108,8 +118,6 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       limits: config.limits,
     });
 
-    let draining = false;
-    const notReady = () => (draining ? 'shutting down' : reconciler.notReady());
     const revision = () => holder.current()?.revision ?? null;
     const dataPlane = createDataPlane({
       invoker,
@@ -133,7 +141,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     }, PURGE_MS);
     closers.push(() => clearInterval(purge));
 
-    return { addresses: { data: data.url, control: control.url }, close };
+    return { addresses: { data: data.url, control: control.url, metrics: metrics.url }, close };
   } catch (error) {
     await close();
     throw error;

@@ -1,8 +1,8 @@
 /** The command line (design section 8): one file a command, text by default, `--output json` everywhere. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { ConfigError } from '../config.ts';
 import { GatewayError } from '../errors.ts';
+import { packageVersion } from '../version.ts';
 import { addAudit } from './audit.ts';
 import { addCall } from './call.ts';
 import { addCanI } from './can-i.ts';
@@ -25,12 +25,11 @@ export interface CliDeps {
 
 /** The program with all its commands; also read by the test that holds docs/reference/cli.md. */
 export function createProgram(deps: CliDeps): Command {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const program = new Command('seal-gateway')
     .description(
       'A declarative tool gateway: signed envelopes, policy, credentials and audit before every tool call.',
     )
-    .version(version)
+    .version(packageVersion())
     .showHelpAfterError('(--help lists what this command takes)')
     .exitOverride()
     .configureOutput({ writeOut: deps.console.out, writeErr: deps.console.err });

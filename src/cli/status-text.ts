@@ -17,7 +17,7 @@ export function statusText(status: ReconcileStatus, now: number): string {
 
 function headLine(status: ReconcileStatus, now: number): string {
   const { revision, revision_attempted, generation, last_success_at, signer, watch, manifests } = status;
-  const bad = manifests.filter(({ status: one }) => one !== 'Ready').length;
+  const ready = manifests.filter(({ status: one }) => one === 'Ready').length;
   const applied =
     revision === null
       ? 'nothing is applied'
@@ -28,7 +28,7 @@ function headLine(status: ReconcileStatus, now: number): string {
       ? []
       : [`${shortRevision(revision_attempted)} attempted`]),
     ...(signer === null ? [] : [`signed by ${signer.signer}`]),
-    bad === 0 ? `${manifests.length} manifests Ready` : `${bad} of ${manifests.length} manifests not Ready`,
+    manifests.length === 0 ? 'no manifests' : `${ready} of ${manifests.length} manifests Ready`,
     watch === 'events' ? 'watching' : 'scanning',
   ];
   return facts.join(', ');

@@ -42,10 +42,11 @@ const ALGORITHMS: ReadonlyMap<string, { readonly type: string; readonly digest: 
 export function fitsKey(jws: CompactJws, alg: string, key: KeyObject): Promise<boolean> {
   const algorithm = ALGORITHMS.get(alg);
   if (algorithm === undefined || algorithm.type !== key.asymmetricKeyType) return Promise.resolve(false);
-  // RFC 7518 section 3.4: the two numbers of an ECDSA signature side by side, not as DER. Others ignore it.
-  const input = { key, dsaEncoding: 'ieee-p1363' as const };
+  // RFC 7518 section 3.4: the two numbers of an ECDSA signature side by side, not as DER. Only there an object: Node
+  // takes 15 us longer to find the key in one.
+  const with_key = algorithm.type === 'ec' ? { key, dsaEncoding: 'ieee-p1363' as const } : key;
   return new Promise((resolve) => {
-    verify(algorithm.digest, Buffer.from(jws.input), input, jws.signature, (error, fits) =>
+    verify(algorithm.digest, Buffer.from(jws.input), with_key, jws.signature, (error, fits) =>
       // An error is about the form of the signature: it is none of this key.
       resolve(error === null && fits),
     );

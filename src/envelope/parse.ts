@@ -1,5 +1,5 @@
 /** Reads a seal/v1 envelope from its text (protocol section 1). Everything wrong is MALFORMED_ENVELOPE. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { GatewayError } from '../errors.ts';
 import type { JsonObject } from '../snapshot/snapshot.ts';
 import { decodeBase64 } from './base64.ts';
@@ -72,7 +72,7 @@ export function parseEnvelope(text: string): Envelope {
   const hasArguments = payload.kind === 'call' && argumentsNode !== undefined;
   const message = (order: KeyOrder) => canonicalMessage(payloadNode, security_token, timestamp, order);
   const canonical = once(() => message('code_point'));
-  const digest = once(() => createHash('sha256').update(canonical(), 'utf8').digest('hex'));
+  const digest = once(() => hash('sha256', canonical(), 'hex'));
   const argumentsText = once(() => (hasArguments ? serialize(argumentsNode, 'code_point') : '{}'));
   return {
     security_token,

@@ -1,7 +1,7 @@
 /** How far an evaluation may go. An expression of a few characters can ask for the work of centuries. */
 import { GatewayError } from '../errors.ts';
 
-/** Nodes that one evaluation may visit. The largest reply that a gateway takes has about as many. */
+/** Nodes that one evaluation may visit: all of a reply of 10 MB, in tens of milliseconds. */
 export const MAX_VISITS = 1_000_000;
 
 /** Levels below each other that an evaluation may enter. */

@@ -54,10 +54,7 @@ export function compileExpression(node: Node, scope: Scope | null, leaf: Leaf): 
 /** What stands between `{{` and `}}`: a path, or a helper and its arguments. */
 export function compileMustache(node: hbs.AST.MustacheStatement, scope: Scope | null, leaf: Leaf): Evaluate {
   if (!node.escaped) {
-    leaf.report(
-      node,
-      'write {{ and }}; values are escaped by where they stand, and cannot be left as they are',
-    );
+    leaf.report(node, 'write {{ without &: values are escaped by where they stand');
     return NOTHING;
   }
   const { path } = node;

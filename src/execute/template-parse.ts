@@ -48,6 +48,6 @@ function unreadable(text: string, { message }: Error): string {
   const [first = '', place] = message.split('\n');
   if (place === undefined) return `this is not a template: ${first}`;
   const advice = ['each block needs its end'];
-  if (/\.[0-9]/.test(text)) advice.push('an index is written in brackets, as in list.[0].id');
+  if (/\.[0-9]/.test(text)) advice.push('an index is written in brackets, as in list.[0]');
   return `this is not a template, near ${JSON.stringify(place)}: ${advice.join(', ')}`;
 }

@@ -14,6 +14,8 @@ export interface StepEvent {
 export interface WorkflowOptions {
   /** The caller is gone or out of time; no further step begins. */
   readonly signal: AbortSignal;
+  /** Milliseconds for the whole, where that is less than the workflow's own. */
+  readonly timeout_ms?: number;
   /** Gets each step's event before the next step begins. What it throws ends the call. */
   readonly emit: (event: StepEvent) => void | Promise<void>;
 }
@@ -38,7 +40,7 @@ export async function runWorkflow(
   options: WorkflowOptions,
 ): Promise<{ readonly output: unknown }> {
   const steps: Record<string, Readonly<Record<string, unknown>>> = Object.create(null);
-  const deadline = startDeadline(tool, options.signal);
+  const deadline = startDeadline(tool, options);
   const run: Run = { context: { input, steps }, signal: deadline.signal, gaps: new Set() };
   let last: unknown = null;
   try {
@@ -109,15 +111,19 @@ function stepEvent(step: Step, outcome: Outcome): StepEvent {
 }
 
 /** A signal that is aborted with the caller's, or when the workflow has used up its time. */
-function startDeadline(tool: WorkflowTool, outer: AbortSignal): { signal: AbortSignal; end(): void } {
+function startDeadline(
+  tool: WorkflowTool,
+  { signal: outer, timeout_ms = tool.timeout_ms }: WorkflowOptions,
+): { signal: AbortSignal; end(): void } {
+  const limit_ms = Math.min(timeout_ms, tool.timeout_ms);
   const controller = new AbortController();
   const onAbort = () => controller.abort(outer.reason);
   if (outer.aborted) onAbort();
   outer.addEventListener('abort', onAbort, { once: true });
   const timer = setTimeout(() => {
-    const message = `workflow ${tool.name} did not end within its ${tool.timeout_ms} ms`;
+    const message = `workflow ${tool.name} did not end within ${limit_ms} ms`;
     controller.abort(new GatewayError('UPSTREAM_TIMEOUT', message));
-  }, tool.timeout_ms);
+  }, limit_ms);
   return {
     signal: controller.signal,
     end() {

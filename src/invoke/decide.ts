@@ -10,6 +10,7 @@ import {
   type Capability,
   type JsonObject,
   type Matcher,
+  type RateLimit,
   type SecurityContext,
   type Snapshot,
   type Tenant,
@@ -75,6 +76,8 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
     },
   );
   if (!decision.allow) throw denied(decision, caller, rights, requested.tool, limiter);
+  const limits = limitsOf(caller, rights, decision.capability, requested.tool);
+  checkLimits(limits, rights.tenant, limiter)();
   const runnable = runnableTool(tool, requested.tool);
   checkArguments(runnable, requested);
   return { ...rights, tool: runnable, arguments: requested.arguments, capability: decision.capability };
@@ -85,26 +88,46 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
  * call is known to be no replay. Returns what gives the place back. Throws POLICY_RATE_LIMIT_EXCEEDED.
  */
 export function occupy(caller: Caller, permit: Permit, limiter: Limiter): () => void {
-  const { capability, tenant } = permit;
-  const tenantKey = limitKey('tenant', tenant?.name ?? null);
-  const limits = [
-    {
-      what: 'the rate limit of this capability',
-      key: capabilityKey(caller, permit, capability, permit.tool.name),
-      limit: capability.rate_limit,
-    },
-    { what: 'the rate limit of the tenant', key: tenantKey, limit: tenant?.rate_limit ?? null },
-  ].flatMap(({ limit, ...rest }) => (limit === null ? [] : [{ limit, ...rest }]));
-  // All are looked at before one is counted, so that a refused call uses none of them up.
+  const limits = limitsOf(caller, permit, permit.capability, permit.tool.name);
+  // Again, because other calls came in between; and all before one is counted, so that a refused call uses none up.
+  const release = checkLimits(limits, permit.tenant, limiter);
+  for (const { key, limit } of limits) limiter.take(key, limit);
+  return release;
+}
+
+interface Limit {
+  readonly what: string;
+  readonly key: string;
+  readonly limit: RateLimit;
+}
+
+function limitsOf(caller: Caller, rights: Rights, capability: Capability, tool: string): Limit[] {
+  const limits: Limit[] = [];
+  if (capability.rate_limit !== null) {
+    const key = capabilityKey(caller, rights, capability, tool);
+    limits.push({ what: 'the rate limit of this capability', key, limit: capability.rate_limit });
+  }
+  const { tenant } = rights;
+  if (tenant?.rate_limit) {
+    limits.push({ what: 'the rate limit of the tenant', key: tenantKey(tenant), limit: tenant.rate_limit });
+  }
+  return limits;
+}
+
+/** Counts nothing. Returns what gives back the place among the tenant's calls. Throws POLICY_RATE_LIMIT_EXCEEDED. */
+function checkLimits(limits: readonly Limit[], tenant: Tenant | null, limiter: Limiter): () => void {
   for (const { what, key, limit } of limits) {
     const { allowed, retry_after_seconds } = limiter.peek(key, limit);
     if (!allowed) throw tooMany(`${what} is used up`, retry_after_seconds);
   }
   const slots = tenant?.max_concurrency ?? null;
-  const release = slots === null ? () => {} : limiter.acquire(tenantKey, slots);
+  const release = slots === null ? () => {} : limiter.acquire(tenantKey(tenant), slots);
   if (release === null) throw tooMany('the tenant has as many calls at one time as it may', 1);
-  for (const { key, limit } of limits) limiter.take(key, limit);
   return release;
+}
+
+function tenantKey(tenant: Tenant | null): string {
+  return limitKey('tenant', tenant?.name ?? null);
 }
 
 function denied(

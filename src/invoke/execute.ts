@@ -32,15 +32,10 @@ export async function execute(deps: ExecuteDeps, permit: Permit, execution: Exec
     total_steps: tool.steps.length,
     duration_ms: Math.round(deps.clock.monotonic() - started),
   });
-  const deadline = new AbortController();
-  const expired = new GatewayError(
-    'UPSTREAM_TIMEOUT',
-    `${tool.name} did not end within ${execution.timeout_ms} ms`,
-  );
-  const timer = setTimeout(() => deadline.abort(expired), execution.timeout_ms);
   try {
     const { output } = await runWorkflow(deps, tool, permit.arguments, {
-      signal: AbortSignal.any([deadline.signal, execution.gone]),
+      signal: execution.gone,
+      timeout_ms: execution.timeout_ms,
       emit: ({ event_type, payload }) =>
         execution.recorder.record({ event_type, payload: { call_id: execution.call_id, ...payload } }),
     });
@@ -61,8 +56,6 @@ export async function execute(deps: ExecuteDeps, permit: Permit, execution: Exec
       failed_step: error.details.step ?? null,
     };
     return { error, event: { event_type: 'WorkflowInvocationFailed', payload: { ...facts(), ...failure } } };
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -52,10 +52,17 @@ export function createInvoker(deps: InvokerDeps): Invoker {
 
   async function invoke(read: () => Promise<Uint8Array>, gone: AbortSignal): Promise<CallReply> {
     const call = begin(deps);
+    let body: Uint8Array;
+    try {
+      // A call counts once its body is here: slow senders, who need no token, must not hold the places of others.
+      body = await read();
+    } catch (error) {
+      throw await reject(call, error);
+    }
     inFlight += 1;
     try {
       if (inFlight > deps.limits.max_in_flight) throw overloaded(deps.limits.max_in_flight);
-      const envelope = parseEnvelope(decodeBody(await read())); //                        1
+      const envelope = parseEnvelope(decodeBody(body)); //                                1
       call.envelope = envelope;
       checkFreshness(envelope, deps.clock.now()); //                                      2
       const snapshot = snapshotOf(call);

@@ -36,11 +36,18 @@ function isEcho(error: ErrorObject, found: ReadonlySet<string>): boolean {
   const beside = (keyword: string): boolean => found.has(failure(keyword, error.instancePath));
   switch (error.keyword) {
     case 'dependencies':
-      return beside('oneOf');
+      return beside('oneOf') || beside('type');
     case 'additionalProperties':
       return beside('tooManyForms');
     case 'pattern':
       return beside('minLength') || beside('maxLength');
+    // What is of the wrong type is not one of the choices, and has no combination of fields either.
+    case 'enum':
+    case 'const':
+    case 'oneOf':
+    case 'anyOf':
+    case 'not':
+      return beside('type');
     default:
       return false;
   }
@@ -116,9 +123,11 @@ function explainOne(error: ErrorObject): Violation {
       return fault(
         'wrong-form',
         `${path} has ${String(params.property)} but not ${String(params.missingProperty)}`,
-        schema.oneOf === undefined ? null : `give exactly one of ${groupsOf(schema)}`,
+        isGroup(schema, String(params.missingProperty)) ? `give exactly one of ${groupsOf(schema)}` : null,
       );
     case 'not':
+      // A field that may never be there, or a combination of fields.
+      return fault('wrong-form', `${path} ${ruleOf(schema)}`, null, isNever(schema) ? 'key' : 'value');
     case 'anyOf':
       return fault('wrong-form', `${path} ${ruleOf(schema)}`);
     case 'minimum':
@@ -193,6 +202,11 @@ function groupsOf(schema: JsonSchema): string {
   return orList(groups);
 }
 
+/** Whether this field, by itself, is one of the groups of which there must be one. */
+function isGroup(schema: JsonSchema, field: string): boolean {
+  return (schema.oneOf ?? []).some(({ required = [] }) => required.length === 1 && required[0] === field);
+}
+
 function typeHint(schema: JsonSchema, value: unknown): string | null {
   const types = [schema.type ?? []].flat();
   const text = typeof value === 'string' ? value.trim() : '';
@@ -212,6 +226,10 @@ function typeHint(schema: JsonSchema, value: unknown): string | null {
 
 function isOneOf(schema: JsonSchema): boolean {
   return schema.minProperties === 1 && schema.maxProperties === 1;
+}
+
+function isNever({ not }: JsonSchema): boolean {
+  return not !== undefined && Object.keys(not).length === 0;
 }
 
 /** The fields that may be given: one that only exists to be refused is not told. */

@@ -123,13 +123,15 @@ function compose(text: string, lines: LineCounter, reportOf: ReportOf): Composed
   let started = 0;
   let current: CST.Token | null = null;
   let lastFaultyLine = 0;
+  /** The document in which a quote is never closed: all that follows is text to the reader. */
+  let swallowed = -2;
   const report: Report = (...fault) => reportOf(started - 1)(...fault);
 
   const syntaxError = (offset: number, code: string, message: string): void => {
     faulty.add(started - 1);
     // What follows on the same line is the echo of the first fault.
     const { line } = lines.linePos(offset);
-    if (line === lastFaultyLine) return;
+    if (line === lastFaultyLine || swallowed === started - 1) return;
     lastFaultyLine = line;
     const fault = explainSyntax(code, message);
     report(offset, fault.rule, fault.message, fault.hint);
@@ -140,6 +142,7 @@ function compose(text: string, lines: LineCounter, reportOf: ReportOf): Composed
       const offset = offsetOf(source);
       const unclosed = message.startsWith('Missing closing');
       syntaxError(unclosed ? openingQuote(current, offset) : offset, code, message);
+      if (unclosed) swallowed = started - 1;
     },
   });
   const take = (token: CST.Token): void => {

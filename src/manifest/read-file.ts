@@ -63,12 +63,25 @@ export const readFiles: ReadFiles = async (files) => {
   return readings;
 };
 
-/** Never throws for what the file holds. */
+/** Never throws: a fault of ours in one file does not stop the others. */
 export function readFile(file: TreeFile): FileReading {
+  try {
+    return readContent(file);
+  } catch (error) {
+    const { path } = file;
+    const message = `the gateway failed to read this file: ${error instanceof Error ? error.message : String(error)}`;
+    const loose = [errorAt(path, START, 'internal', message, 'please report it')];
+    return { file: path, drafts: [], loose, holdsManifests: true, broken: true };
+  }
+}
+
+const START: Position = { line: 1, column: 1 };
+
+function readContent(file: TreeFile): FileReading {
   const { path } = file;
   if (looksLikeOpenApi(file)) {
     const message = 'this looks like an OpenAPI document, but no ApiSpec refers to it';
-    const unused = errorAt(path, { line: 1, column: 1 }, 'unused-document', message);
+    const unused = errorAt(path, START, 'unused-document', message);
     const loose: Diagnostic[] = [{ ...unused, severity: 'warning' }];
     return { file: path, drafts: [], loose, holdsManifests: false, broken: false };
   }
@@ -194,10 +207,6 @@ function identify(kind: Kind, name: string, file: string, value: Fields, report:
       const message = `a Tenant manifest may not be in tenants/${inside}/: no tenant makes tenants`;
       report('/kind', 'tenant-directory', message, 'move the file out of tenants/');
       return null;
-    }
-    if (said !== null) {
-      const hint = 'remove metadata.tenant';
-      report('/metadata/tenant', 'tenant-directory', 'a Tenant manifest belongs to no tenant', hint, 'key');
     }
     return { kind, tenant: null, name };
   }

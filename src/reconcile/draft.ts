@@ -139,7 +139,7 @@ function complete(
     kind,
     ...given.manifest,
     metadata: { name, ...(tenant !== null && { tenant }), ...more },
-    spec: amends ? merge(now.spec, given.spec) : given.spec,
+    spec: amends ? merge(now.spec, given.spec ?? {}) : given.spec,
   };
 }
 
@@ -181,7 +181,7 @@ function newFile(
 
 /** A name that may be none, and is told so, must still not lead out of the directory. */
 function plain(name: string): string {
-  return name.replaceAll(/[^a-zA-Z0-9._-]/g, '-');
+  return name.replaceAll(/[^a-zA-Z0-9._-]/g, '-').replace(/^\.+/, '');
 }
 
 function dataOf(inForce: AppliedSet): TreeFile[] {

@@ -1,4 +1,5 @@
 /** Verdicts as the states that status shows. */
+import type { Diagnostic } from '../manifest/diagnostic.ts';
 import type { Verdict } from './compile.ts';
 import type { ManifestState } from './status.ts';
 
@@ -26,7 +27,7 @@ function stateOf(
   const { identity, status, diagnostics, digest, applied } = verdict;
   const told = diagnostics.find(({ severity }) => severity === 'error') ?? diagnostics[0];
   const applied_digest = applied?.manifest.digest ?? null;
-  const reason = told?.message ?? null;
+  const reason = told === undefined ? null : reasonOf(told);
   const same =
     earlier !== undefined &&
     earlier.digest === digest &&
@@ -50,4 +51,9 @@ function stateOf(
           : revision,
     changed_at: same ? earlier.changed_at : now,
   };
+}
+
+/** With the hint: status is where a manifest is mended by. */
+function reasonOf({ message, hint }: Diagnostic): string {
+  return hint === null ? message : `${message} (${hint})`;
 }

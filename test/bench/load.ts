@@ -28,6 +28,7 @@ process.on('message', async (round: Round) => {
     process.send?.({ failure: error instanceof Error ? error.message : String(error) });
   }
 });
+process.on('disconnect', () => process.exit());
 process.send?.({ ready: true });
 
 async function run({ url, calls, connections, issuer, agent }: Round): Promise<RoundResult> {

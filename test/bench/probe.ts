@@ -24,5 +24,7 @@ process.on('message', (message) => {
   if (message === 'cpu') process.send?.(cpu());
   if (message === 'memory') process.send?.(memory());
 });
+// Nothing is left behind by a run that was killed.
+process.on('disconnect', () => process.exit());
 // The listener must not keep a process alive that has ended its work.
 process.channel?.unref();

@@ -16,7 +16,7 @@ function processConfiguration(dir: string): string {
 kind: GatewayConfig
 spec:
   manifests: {dir: ${join(dir, 'gateway.d')}}
-  network: {bind_addr: "127.0.0.1:0", control_bind_addr: "127.0.0.1:0"}
+  network: {bind_addr: "127.0.0.1:0", control_bind_addr: "127.0.0.1:0", metrics_bind_addr: "127.0.0.1:0"}
   database: {url: "sqlite://${join(dir, 'data', 'gateway.db')}"}
   log: {level: warn}
 `;

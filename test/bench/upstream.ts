@@ -21,3 +21,4 @@ const server = createServer({ keepAliveTimeout: 65_000 }, (_, response) => {
 server.listen(0, '127.0.0.1', () => {
   process.send?.({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
 });
+process.on('disconnect', () => process.exit());

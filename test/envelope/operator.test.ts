@@ -65,6 +65,8 @@ describe('a good token', () => {
 
 describe('a bad token', () => {
   const other = newOperatorKey();
+  const [head, , tail] = operatorToken(key, operatorClaims({ aegis_role: 'viewer' })).split('.');
+  const swapped = [head, operatorToken(key).split('.')[1], tail].join('.');
   const claimed = (more: Record<string, unknown>): string => operatorToken(key, operatorClaims(more));
 
   test.each([
@@ -73,10 +75,7 @@ describe('a bad token', () => {
     ['of another key', operatorToken(other)],
     ['of an unknown kid', operatorToken(key, operatorClaims(), { alg: 'EdDSA', kid: 'op-2' })],
     ['with a critical extension', operatorToken(key, operatorClaims(), { alg: 'EdDSA', crit: ['x'], x: 1 })],
-    [
-      'with another payload',
-      operatorToken(other).replace(/^(.*)\..*$/, `$1.${operatorToken(key).split('.')[2]}`),
-    ],
+    ['with another payload than was signed', swapped],
     ['for another audience', claimed({ aud: 'other' })],
     ['for an audience of which ours is a part', claimed({ aud: 'seal-gateway-2' })],
     ['for no audience', claimed({ aud: undefined })],

@@ -494,7 +494,7 @@ describe('time', () => {
     const { output, events } = run(toolOf(steps, { timeout_ms: 200 }));
     const error = await rejection(output);
     expect(error.name).toBe('UPSTREAM_TIMEOUT');
-    expect(error.message).toBe('step slow: workflow customer.tool did not end within its 200 ms');
+    expect(error.message).toBe('step slow: workflow customer.tool did not end within 200 ms');
     expect(failedStep(error)).toBe('slow');
     expect(events.map(({ payload }) => payload.step_name)).toEqual(['quick', 'slow']);
   });

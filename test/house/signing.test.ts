@@ -7,7 +7,7 @@ import { checkFreshness, FRESHNESS_SECONDS } from '../../src/envelope/freshness.
 import { importEnvelopeKey } from '../../src/envelope/keys.ts';
 import { MAX_TOKEN_LENGTH, parseEnvelope } from '../../src/envelope/parse.ts';
 import { MAX_CANDIDATE_KEYS, verifySignature } from '../../src/envelope/signature.ts';
-import { verifyToken } from '../../src/envelope/token.ts';
+import { readToken, verifyToken } from '../../src/envelope/token.ts';
 import { readText } from './page.ts';
 
 const page = readText('docs/signing.md');
@@ -41,7 +41,7 @@ test('the gateway accepts the envelope, and signs for the message of the page', 
 test('the token is one, with the claims that the page explains', async () => {
   const key: KeyObject = createPublicKey({ key: jwk(issuerKey), format: 'jwk' });
   const identity = await verifyToken(
-    envelope.security_token,
+    readToken(envelope.security_token),
     {
       name: 'example',
       tenant: null,

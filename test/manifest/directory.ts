@@ -1,5 +1,14 @@
 /** Directories of manifests on the real file system. */
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -27,4 +36,20 @@ export function put(top: string, files: Files): void {
 export function save(top: string, path: string, text: string): void {
   writeFileSync(join(top, `${path}.swp`), text);
   renameSync(join(top, `${path}.swp`), join(top, path));
+}
+
+/** Mounts files as Kubernetes mounts a ConfigMap: real files in a directory of this time, links, and one swap. */
+export function configMap(top: string, time: string, files: Files): void {
+  put(join(top, `..${time}`), files);
+  rmSync(join(top, '..data_tmp'), { force: true });
+  symlinkSync(`..${time}`, join(top, '..data_tmp'));
+  renameSync(join(top, '..data_tmp'), join(top, '..data'));
+  const names = new Set(Object.keys(files).map((path) => path.split('/')[0]!));
+  for (const name of names) {
+    if (!existsSync(join(top, name))) symlinkSync(`..data/${name}`, join(top, name));
+  }
+  for (const name of readdirSync(top)) {
+    if (name.startsWith('..2') && name !== `..${time}`) rmSync(join(top, name), { recursive: true });
+    if (!name.startsWith('.') && !names.has(name)) rmSync(join(top, name));
+  }
 }

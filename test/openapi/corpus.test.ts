@@ -11,79 +11,11 @@ import { indexDocument } from '../../src/openapi/index-document.ts';
 import type { Operation } from '../../src/openapi/operation.ts';
 import { type BuiltRequest, buildRequest } from '../../src/openapi/request.ts';
 import { type Described, readHeader, readPairs, readPathValue, splitPath, texts } from './conforming.ts';
-
-type Json = Record<string, unknown>;
+import { createRandom, deref, generate, type Json, kindOf, type Random } from './generate.ts';
 
 const { resolve } = createRequire(import.meta.url);
 const octokit = join(dirname(resolve('@octokit/openapi')), 'generated/api.github.com.json');
 const examples = dirname(resolve('@readme/oas-examples/package.json'));
-
-/** Reads a document in the plainest way, for the side of the wire that shares no code with the gateway. */
-function deref(document: unknown, value: unknown): Json {
-  let at = value as Json | undefined;
-  while (at !== undefined && typeof at.$ref === 'string') {
-    const path = decodeURIComponent(at.$ref).split('/').slice(1);
-    at = path.reduce(
-      (node, key) => node?.[key.replaceAll('~1', '/').replaceAll('~0', '~')] as Json | undefined,
-      document as Json | undefined,
-    );
-  }
-  return at ?? {};
-}
-
-function createRandom(seed: number) {
-  let state = seed;
-  const next = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-  return {
-    pick: <T>(items: readonly T[]): T => items[Math.floor(next() * items.length)]!,
-    word: (alphabet: string): string =>
-      `v${Array.from({ length: 3 }, () => alphabet[Math.floor(next() * alphabet.length)]).join('')}`,
-  };
-}
-
-type Random = ReturnType<typeof createRandom>;
-
-const ALPHABETS: Readonly<Record<string, string>> = {
-  path: 'ab :?#[]@!$&\'()*+;"<>^{}é☃',
-  query: 'ab /:?#[]@!$&\'()*+,;="<>^{}%é☃\n',
-  header: 'ab:?#@!$&\'()*+;"<>é',
-  cookie: 'ab /:?#@!$&;,=%é☃',
-  body: 'ab /&=+%;"\\é☃\r\n',
-};
-
-function kindOf(document: unknown, schema: unknown): 'text' | 'list' | 'map' {
-  const { type, properties, items } = deref(document, schema);
-  if (type === 'array' || items !== undefined) return 'list';
-  return type === 'object' || properties !== undefined ? 'map' : 'text';
-}
-
-/** A value of the schema's kind, with leaves that are texts, numbers and booleans. */
-function generate(document: unknown, schema: unknown, place: string, random: Random, depth = 0): unknown {
-  const known = deref(document, schema);
-  const leaf = () => {
-    const type = [known.type].flat()[0];
-    if (type === 'integer') return random.pick([0, 1, -5, 100]);
-    if (type === 'number') return random.pick([0.5, -1, 1e21]);
-    if (type === 'boolean') return random.pick([true, false]);
-    return random.word(ALPHABETS[place]!);
-  };
-  const deeper = depth === 0 || place === 'body';
-  const kind = depth > 3 || !deeper ? 'text' : kindOf(document, known);
-  if (kind === 'list') {
-    const item = () => generate(document, known.items ?? {}, place, random, depth + 1);
-    return random.pick([1, 2]) === 1 ? [item()] : [item(), item()];
-  }
-  if (kind === 'map') {
-    const properties = Object.entries((known.properties ?? { a: {}, b: {} }) as Json).slice(0, 4);
-    return Object.fromEntries(
-      properties.map(([key, one]) => [key, generate(document, one, place, random, depth + 1)]),
-    );
-  }
-  return leaf();
-}
 
 interface Wanted extends Described {
   readonly value: unknown;
@@ -145,7 +77,6 @@ function readParameters(operation: Operation, wanted: readonly Wanted[], built: 
 
 /** The body as a server reads it, and what it should be. */
 async function exchangeBody(
-  document: unknown,
   content: Json,
   built: BuiltRequest,
   value: unknown,
@@ -217,16 +148,7 @@ async function call(
 ): Promise<void> {
   const wanted = parametersOf(document, item, raw, random);
   const content = deref(document, raw.requestBody).content as Json | undefined;
-  const type = operation.body?.types[0]?.media_type;
-  const key = Object.keys(content ?? {}).find((one) => one.toLowerCase().split(';')[0] === type);
-  const schema = key === undefined ? {} : deref(document, (content?.[key] as Json).schema);
-  const isText = !/json$|^\*|form/.test(type ?? '');
-  const styles = JSON.stringify((content?.[key ?? ''] as Json | undefined)?.encoding ?? {});
-  const place = styles.includes('style') ? 'path' : 'body';
-  const body =
-    content === undefined
-      ? undefined
-      : generate(document, isText ? { type: 'string' } : { type: 'object', ...schema }, 'body', random);
+  const body = content === undefined ? undefined : bodyOf(document, content, operation, random);
   const built = buildRequest(operation, {
     path: valuesIn(wanted, 'path'),
     query: valuesIn(wanted, 'query'),
@@ -234,17 +156,27 @@ async function call(
     cookies: valuesIn(wanted, 'cookie'),
     body,
   });
+  const places = ['path', 'query', 'header', 'cookie'];
   expect(readParameters(operation, wanted, built), operation.id).toEqual(
-    texts(
-      Object.fromEntries(['path', 'query', 'header', 'cookie'].map((one) => [one, valuesIn(wanted, one)])),
-    ),
+    texts(Object.fromEntries(places.map((place) => [place, valuesIn(wanted, place)]))),
   );
-  if (content === undefined) expect(built.body).toBeNull();
-  else {
-    const [read, sent] = await exchangeBody(document, content, built, body);
-    expect(read, operation.id).toEqual(sent);
+  if (content === undefined) {
+    expect(built.body).toBeNull();
+    return;
   }
-  expect(place).toBeDefined();
+  const [read, sent] = await exchangeBody(content, built, body);
+  expect(read, operation.id).toEqual(sent);
+}
+
+/** A value in the media type that the gateway prefers. */
+function bodyOf(document: Json, content: Json, operation: Operation, random: Random): unknown {
+  const preferred = operation.body!.types[0]!.media_type;
+  const found = Object.entries(content).find(([key]) => key.toLowerCase().split(';')[0] === preferred);
+  const described = (found?.[1] ?? {}) as Json;
+  if (!/json$|^\*|form/.test(preferred)) return generate(document, { type: 'string' }, 'body', random);
+  const isStyled = JSON.stringify(described.encoding ?? {}).includes('"style"');
+  const schema = { type: 'object', ...deref(document, described.schema) };
+  return generate(document, schema, isStyled ? 'styled' : 'body', random);
 }
 
 test('GitHub', async () => {

@@ -5,6 +5,7 @@
 import type Koa from 'koa';
 import type { Middleware } from 'koa';
 import { GatewayError } from '../../../errors.ts';
+import type { ReconcileStatus } from '../../../reconcile/status.ts';
 import { type ApplicationDeps, createApplication, createRouter } from '../application.ts';
 import { addEvents, type EventsDeps } from './events.ts';
 import { type OperatorDeps, requireOperator } from './operator.ts';
@@ -19,15 +20,29 @@ const MAX_IN_FLIGHT = 16;
 /** The Koa application of the control listener. */
 export function createControlPlane(deps: ControlPlaneDeps): Koa {
   const router = createRouter();
-  router.get('/v1/status', (context) => {
-    context.body = deps.status();
-  });
+  router.get('/v1/status', answerStatus(deps.status));
   addResources(router, deps);
   addEvents(router, deps);
   return createApplication(router, deps, {
     challenge: 'Bearer',
     before: [answerHealth, limitInFlight(), requireOperator(deps), refuseWrites(deps)],
   });
+}
+
+/** `status --watch` asks again and again, and thousands of manifests take longer to write out than a call may wait. */
+function answerStatus(status: () => ReconcileStatus): Middleware {
+  let known: ReconcileStatus['manifests'] = [];
+  let text = '[]';
+  return (context) => {
+    const { manifests, ...whole } = status();
+    // Another list after every reconcile, the same one in between.
+    if (manifests !== known) {
+      text = JSON.stringify(manifests);
+      known = manifests;
+    }
+    context.type = 'application/json';
+    context.body = `${JSON.stringify(whole).slice(0, -1)},"manifests":${text}}`;
+  };
 }
 
 /** For probes, which have no token. */

@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest';
+import { statusText } from '../../src/cli/status-text.ts';
+import { NOTHING_YET, type ReconcileStatus } from '../../src/reconcile/status.ts';
+import { aState } from '../serve/http/control/served.ts';
+
+const NOW = Date.UTC(2026, 0, 1, 12);
+const COMMIT = '3f2a9c1d5e6f708192a3b4c5d6e7f8091a2b3c4d';
+
+const GOOD: ReconcileStatus = {
+  ...NOTHING_YET,
+  revision: COMMIT,
+  revision_attempted: COMMIT,
+  generation: 3,
+  degraded: false,
+  error: null,
+  last_success_at: new Date(NOW - 90_000).toISOString(),
+  manifests: [aState({ revision_applied: COMMIT })],
+};
+
+const head = (more: Partial<ReconcileStatus>): string | undefined =>
+  statusText({ ...GOOD, ...more }, NOW).split('\n')[0];
+
+test('a good status is a head line and a row for each manifest', () => {
+  expect(
+    statusText(GOOD, NOW),
+  ).toBe(`revision 3f2a9c1d5e6f applied 1 min ago (generation 3), 1 of 1 manifests Ready, watching
+
+KIND     NAME  STATUS  REVISION      REASON  WHERE
+ApiSpec  crm   Ready   3f2a9c1d5e6f  -       crm.yaml:1:1`);
+});
+
+test('what is wrong is told: of the whole, of a manifest, and of what is none', () => {
+  const status: ReconcileStatus = {
+    ...GOOD,
+    revision_attempted: `sha256:${'9'.repeat(64)}`,
+    degraded: true,
+    error: 'held: 7 of 12 manifests would be removed at once',
+    watch: 'scanning',
+    manifests: [
+      aState({ revision_applied: COMMIT }),
+      aState({
+        kind: 'ToolWorkflow',
+        tenant: 'acme',
+        name: 'customer.find',
+        status: 'Stale',
+        reason: 'there is no operation\nlistCustomer\u001b[2J',
+        file: 'workflows/find.yaml',
+        line: 12,
+        column: 7,
+        revision_applied: `sha256:${'8'.repeat(64)}`,
+      }),
+      aState({ kind: 'SecurityContext', name: 'reader', status: 'Invalid', revision_applied: null }),
+    ],
+    diagnostics: [
+      {
+        severity: 'error',
+        rule: 'not-a-manifest',
+        file: 'notes.yaml',
+        line: 1,
+        column: 1,
+        message: 'this is no manifest',
+        hint: 'remove it',
+      },
+    ],
+  };
+  expect(statusText(status, NOW)).toBe(
+    `revision 3f2a9c1d5e6f applied 1 min ago (generation 3), 999999999999 attempted, 1 of 3 manifests Ready, scanning
+error: held: 7 of 12 manifests would be removed at once
+
+KIND             NAME                STATUS   REVISION      REASON                                  WHERE
+ApiSpec          crm                 Ready    3f2a9c1d5e6f  -                                       crm.yaml:1:1
+ToolWorkflow     acme/customer.find  Stale    888888888888  there is no operation listCustomer [2J  workflows/find.yaml:12:7
+SecurityContext  reader              Invalid  -             -                                       crm.yaml:1:1
+
+notes.yaml:1:1: this is no manifest (remove it)`,
+  );
+});
+
+test.each([
+  [{ last_success_at: new Date(NOW).toISOString() }, 'applied 0 s ago'],
+  [{ last_success_at: new Date(NOW - 59_000).toISOString() }, 'applied 59 s ago'],
+  [{ last_success_at: new Date(NOW - 3_600_000).toISOString() }, 'applied 1 h ago'],
+  [{ last_success_at: new Date(NOW - 200_000_000).toISOString() }, 'applied 2 d ago'],
+  // A clock that is behind makes nothing come from the future.
+  [{ last_success_at: new Date(NOW + 5_000).toISOString() }, 'applied 0 s ago'],
+  [{ last_success_at: null }, 'applied by an earlier run'],
+  [{ revision: null, manifests: [] }, 'nothing is applied, 3f2a9c1d5e6f attempted, no manifests, watching'],
+  [{ signer: { signer: 'olga@example.com', fingerprint: 'SHA256:x' } }, ', signed by olga@example.com, '],
+])('%j: %s', (more, text) => {
+  expect(head(more)).toContain(text);
+});
