@@ -7,9 +7,17 @@ import { ConfigError, environment, loadConfig } from '../src/config.ts';
 /** What design section 10 says of the settings that the gateway cannot be without. */
 const DEFAULTS = {
   manifests: { dir: './gateway.d' },
-  network: { bind_addr: '127.0.0.1:8089' },
+  network: { bind_addr: '127.0.0.1:8089', control_bind_addr: '127.0.0.1:8090' },
   tls: { cert_file: null, key_file: null, client_ca_file: null },
   database: { url: 'sqlite://data/gateway.db' },
+  auth: {
+    development: false,
+    operator_jwks_uri: null,
+    operator_jwt_issuer: null,
+    operator_jwt_audience: 'seal-gateway',
+    operator_role_claim: 'aegis_role',
+    operator_roles: ['aegis:admin', 'aegis:operator'],
+  },
   reconcile: {
     watch: 'auto',
     resync_seconds: 30,
@@ -177,6 +185,23 @@ describe('a key', () => {
     ],
     ['network: {bind_addr: "8089"}', expect.stringMatching(/^spec\.network\.bind_addr must match pattern/)],
     ['network: {bind_addr: "127.0.0.1:70000"}', 'spec.network.bind_addr: port 70000 is over 65535'],
+    [
+      'network: {control_bind_addr: "127.0.0.1:70000"}',
+      'spec.network.control_bind_addr: port 70000 is over 65535',
+    ],
+    [
+      'auth: {operator_jwks_uri: /etc/jwks.json}',
+      'spec.auth: operator_jwks_uri and operator_jwt_issuer go together',
+    ],
+    [
+      'auth: {operator_jwt_issuer: "https://id.example"}',
+      'spec.auth: operator_jwks_uri and operator_jwt_issuer go together',
+    ],
+    ['auth: {operator_roles: []}', 'spec.auth.operator_roles must NOT have fewer than 1 items'],
+    [
+      'auth: {operator_role_claim: ""}',
+      'spec.auth.operator_role_claim must NOT have fewer than 1 characters',
+    ],
     ['tls: {cert_file: a.pem}', 'spec.tls: cert_file and key_file go together'],
     ['tls: {key_file: a.pem}', 'spec.tls: cert_file and key_file go together'],
     ['tls: {client_ca_file: a.pem}', 'spec.tls.client_ca_file needs cert_file and key_file'],
@@ -208,6 +233,38 @@ describe('the database', () => {
   );
 });
 
+describe("the operators' keys", () => {
+  const withKeys = (uri: string): string =>
+    withSpec(`auth: {operator_jwks_uri: ${JSON.stringify(uri)}, operator_jwt_issuer: "https://id.example"}`);
+
+  test.each([
+    'https://id.example/jwks',
+    'http://127.0.0.1:8080/jwks',
+    'http://localhost/jwks',
+    'http://[::1]:1/jwks',
+    'file:///etc/seal/jwks.json',
+    '/etc/seal/jwks.json',
+    './jwks.json',
+  ])('may come from %s', (uri) => {
+    expect(load(withKeys(uri)).config.auth.operator_jwks_uri).toBe(uri);
+  });
+
+  test.each([
+    ['http://id.example/jwks', /^expected https/],
+    ['http://127.0.0.1.evil.example/jwks', /^expected https/],
+    ['ftp://id.example/jwks', /^expected https/],
+    ['file://host/jwks', /^expected https/],
+    ['https://me:hunter2@id.example/jwks', /^a URL with a user or password is not fetched$/],
+    ['https://', /^this is no URL$/],
+    ['{"keys": []}', /^the text of a key set; write a path/],
+  ])('but not from %s', (uri, problem) => {
+    const [text = '', ...more] = problemsOf(withKeys(uri));
+    expect(more).toEqual([]);
+    expect(text.replace('spec.auth.operator_jwks_uri: ', '')).toMatch(problem);
+    expect(text).not.toContain('hunter2');
+  });
+});
+
 describe('what this version has not', () => {
   test('is refused where it would promise something', () => {
     expect(problemsOf(withSpec('control: {git: {}}'))).toEqual([
@@ -237,8 +294,19 @@ describe('the environment', () => {
   test.each([
     ['SEAL_GATEWAY_DATABASE_URL', 'sqlite://b.db', { database: { url: 'sqlite://b.db' } }],
     ['SEAL_GATEWAY_DB', 'sqlite://c.db', { database: { url: 'sqlite://c.db' } }],
-    ['SEAL_GATEWAY_NETWORK_BIND_ADDR', '0.0.0.0:1', { network: { bind_addr: '0.0.0.0:1' } }],
-    ['SEAL_GATEWAY_BIND', '0.0.0.0:2', { network: { bind_addr: '0.0.0.0:2' } }],
+    [
+      'SEAL_GATEWAY_NETWORK_BIND_ADDR',
+      '0.0.0.0:1',
+      { network: { ...DEFAULTS.network, bind_addr: '0.0.0.0:1' } },
+    ],
+    ['SEAL_GATEWAY_BIND', '0.0.0.0:2', { network: { ...DEFAULTS.network, bind_addr: '0.0.0.0:2' } }],
+    [
+      'SEAL_GATEWAY_NETWORK_CONTROL_BIND_ADDR',
+      '0.0.0.0:3',
+      { network: { ...DEFAULTS.network, control_bind_addr: '0.0.0.0:3' } },
+    ],
+    ['SEAL_GATEWAY_AUTH_DEVELOPMENT', 'true', { auth: { ...DEFAULTS.auth, development: true } }],
+    ['SEAL_GATEWAY_AUTH_OPERATOR_ROLES', 'a, b', { auth: { ...DEFAULTS.auth, operator_roles: ['a', 'b'] } }],
     ['SEAL_GATEWAY_MANIFESTS_DIR', '/m', { manifests: { dir: '/m' } }],
     ['SEAL_GATEWAY_LIMITS_BODY_BYTES', '4096', { limits: { ...DEFAULTS.limits, body_bytes: 4096 } }],
     [
@@ -312,7 +380,13 @@ describe('the environment', () => {
   });
 
   test('of other programs, and the names of the program itself, are no matter', () => {
-    const env = { HOME: '/', SEAL_GATEWAYS: 'x', SEAL_GATEWAY_URL: 'http://a.example' };
+    const env = {
+      HOME: '/',
+      SEAL_GATEWAYS: 'x',
+      SEAL_GATEWAY_URL: 'http://a.example',
+      SEAL_GATEWAY_CONTROL_URL: 'http://b.example',
+      SEAL_GATEWAY_OPERATOR_TOKEN: 'a.b.c',
+    };
     expect(load(withSpec(), env).warnings).toEqual([]);
     expect(environment('SEAL_GATEWAY_URL', env)).toBe('http://a.example');
     expect(environment('SEAL_GATEWAY_URL', {})).toBeNull();

@@ -32,7 +32,7 @@ test('every command works on a pull request, and the summary tells the rights th
 
   const gateway = `${process.execPath} ${join(ROOT, 'src/main.ts')} `;
   for (const command of commands) {
-    const line = command.replace(/^seal-gateway /, gateway).replace('${{ github.base_ref }}', 'main');
+    const line = command.replace(/^seal-gateway /, gateway).replace(/\$\{\{ github\.base_ref \}\}/, 'main');
     execFileSync('bash', ['-c', line], {
       cwd: dir,
       env: { ...process.env, GITHUB_STEP_SUMMARY: summary },

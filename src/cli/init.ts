@@ -35,7 +35,7 @@ export function addInit(program: Command, { console }: CliDeps): void {
         console,
         options,
         { dir, files: written },
-        `wrote ${written.map((file) => join(dir, file)).join(', ')}\n\nNext:\n${cd}  seal-gateway validate\n  seal-gateway serve &\n  seal-gateway tools\n  seal-gateway call gateway.health\n  seal-gateway audit list`,
+        `wrote ${written.map((file) => join(dir, file)).join(', ')}\n\nNext:\n${cd}  seal-gateway validate\n  seal-gateway serve &\n  seal-gateway status\n  seal-gateway tools\n  seal-gateway call gateway.health\n  seal-gateway audit list`,
       );
     });
 }
@@ -49,6 +49,8 @@ spec:
   manifests: {dir: ./gateway.d}
   network: {bind_addr: 127.0.0.1:8089}
   database: {url: sqlite://data/gateway.db}
+  # Whoever is on this machine may look at what is in force (seal-gateway status). Not for a machine of many.
+  auth: {development: true}
 `,
     'gateway.d/issuer.yaml': `# Who may sign. This issuer's private key is in ${ISSUER_KEY}: for development only.
 apiVersion: seal.gateway/v1

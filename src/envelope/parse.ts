@@ -24,8 +24,8 @@ export interface Envelope {
   /** Whether the payload is the MCP form, and so its reply. */
   readonly jsonrpc: boolean;
   /**
-   * The messages that the signature may cover, made when asked for: keys by code point; by UTF-16 unit and in the
-   * order sent only where they differ. All bind the same payload.
+   * The messages that the signature may cover, each made when asked for: keys by code point; by UTF-16 unit and in
+   * the order sent only where they differ. All bind the same payload.
    */
   messages(): Generator<Uint8Array, void>;
   /** Hex SHA-256 of the message by code point: one value for one envelope, however it was spelt. */
@@ -71,9 +71,7 @@ export function parseEnvelope(text: string): Envelope {
     : member(payloadNode, 'arguments');
   const hasArguments = payload.kind === 'call' && argumentsNode !== undefined;
   const message = (order: KeyOrder) => canonicalMessage(payloadNode, security_token, timestamp, order);
-  const canonical = once(() => message('code_point'));
-  const digest = once(() => hash('sha256', canonical(), 'hex'));
-  const argumentsText = once(() => (hasArguments ? serialize(argumentsNode, 'code_point') : '{}'));
+  const canonical = message('code_point');
   return {
     security_token,
     signature,
@@ -81,13 +79,9 @@ export function parseEnvelope(text: string): Envelope {
     payload,
     request_id,
     jsonrpc,
-    messages: () => readings(canonical(), message, tokens.wide_keys),
-    get digest() {
-      return digest();
-    },
-    get arguments_canonical() {
-      return argumentsText();
-    },
+    messages: () => readings(canonical, message, tokens.wide_keys),
+    digest: hash('sha256', canonical, 'hex'),
+    arguments_canonical: hasArguments ? serialize(argumentsNode, 'code_point') : '{}',
     inexact: hasArguments && tokens.risky_numbers ? firstInexact(argumentsNode) : null,
   };
 }
@@ -229,12 +223,4 @@ function malformed(where: string, found: unknown, expected: string): GatewayErro
       ? `${where}: missing, expected ${expected}`
       : `${where}: found ${kind} that does not fit, expected ${expected}`,
   );
-}
-
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | null = null;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
 }

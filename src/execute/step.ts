@@ -74,7 +74,8 @@ async function send(deps: StepDeps, run: Run, step: Step): Promise<Reply> {
       headers: renderAll(step.headers, run.context),
       body: step.body?.render(run.context),
     },
-    { allow_slash: api.allow_slash(operation.id) },
+    // A step's headers are the manifest's, not a caller's.
+    { allow_slash: api.allow_slash(operation.id), extra_headers: true },
   );
   if (run.signal.aborted) throw abortError(run.signal);
   const secrets = await unlessAborted(deps.credentials(api), run.signal);

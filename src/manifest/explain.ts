@@ -148,7 +148,7 @@ function explainOne(error: ErrorObject): Violation {
     case 'uniqueItems':
       return {
         ...fault('duplicate-entry', `${path} has the same entry twice`, 'remove one'),
-        pointer: pointerTo(pointer, String(params.i)),
+        pointer: pointerTo(pointer, Math.max(Number(params.i), Number(params.j))),
       };
     default:
       return fault('invalid', `${path} ${error.message ?? 'is not valid'}`);
@@ -219,6 +219,12 @@ function typeHint(schema: JsonSchema, value: unknown): string | null {
   if (types.includes('string') && (typeof value === 'number' || typeof value === 'boolean')) {
     return 'put quotes around it';
   }
+  if (types.includes('array') && typeof value === 'object') {
+    const dashed = Object.keys(value).some((key) => key.startsWith('-'));
+    return dashed ? 'write a space behind each "-"' : 'begin each entry with "- "';
+  }
+  if (types.includes('object') && /^[A-Za-z_]+( |:\S)/.test(text))
+    return 'write a colon and a space behind a field';
   if (types.includes('array') && text !== '' && text.length <= 40) return `write a list: [${quoted(text)}]`;
   if (isOneOf(schema) && text in (schema.properties ?? {})) return `write ${text}: {...} below it`;
   return null;

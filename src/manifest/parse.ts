@@ -131,7 +131,7 @@ function compose(text: string, lines: LineCounter, reportOf: ReportOf): Composed
     faulty.add(started - 1);
     // What follows on the same line is the echo of the first fault.
     const { line } = lines.linePos(offset);
-    if (line === lastFaultyLine || swallowed === started - 1) return;
+    if (line === lastFaultyLine) return;
     lastFaultyLine = line;
     const fault = explainSyntax(code, message);
     report(offset, fault.rule, fault.message, fault.hint);
@@ -139,6 +139,7 @@ function compose(text: string, lines: LineCounter, reportOf: ReportOf): Composed
   // The composer keeps every error of a document, and a hostile one has as many as bytes: take them as they come.
   Object.assign(composer, {
     onError: (source: unknown, code: string, message: string) => {
+      if (swallowed === started - 1) return;
       const offset = offsetOf(source);
       const unclosed = message.startsWith('Missing closing');
       syntaxError(unclosed ? openingQuote(current, offset) : offset, code, message);

@@ -9,7 +9,6 @@ export interface SyntaxFault {
 const HINTS: Readonly<Record<string, string>> = {
   BAD_INDENT: 'indent it as far as what stands beside it',
   BAD_SCALAR_START: 'put quotes around the text',
-  BLOCK_AS_IMPLICIT_KEY: 'put quotes around a text that has a colon and a space in it',
   MULTILINE_IMPLICIT_KEY: 'a key needs a colon behind it, on its own line',
   TAB_AS_INDENT: 'indent with spaces',
   UNEXPECTED_TOKEN: 'check the indentation, and the quotes before this',
@@ -33,6 +32,13 @@ export function explainSyntax(code: string, message: string): SyntaxFault {
   }
   if (message.startsWith('Missing closing')) {
     return { rule: 'yaml-syntax', message: 'YAML: the quote that begins here is never closed', hint: null };
+  }
+  if (message.startsWith('Nested mappings are not allowed')) {
+    return {
+      rule: 'yaml-syntax',
+      message: 'YAML: this text has a colon in it, as if it were a field of its own',
+      hint: 'put quotes around it, or indent the next line like this one',
+    };
   }
   const open = /^Flow (map|sequence) /.exec(message)?.[1];
   if (open !== undefined) {

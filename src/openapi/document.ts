@@ -7,16 +7,16 @@ export interface DocumentLimits {
   readonly max_bytes?: number | undefined;
 }
 
-/** The largest published documents, GitHub's, have 13 and 14 MB. */
+/** The largest documents that are published, GitHub's, have 13 and 14 MB; the numbers below are theirs too. */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** They have 29, with every reference written out. */
+/** 29, with every reference written out. */
 const MAX_DEPTH = 128;
-/** They have 258,000, and 1.2 million with every reference written out. */
+/** 258,000, and 1.2 million with every reference written out. */
 const MAX_VALUES = 4_000_000;
-/** They have 1.7 million as YAML; ten megabytes of brackets and commas would take a quarter of a minute. */
+/** 1.7 million as YAML. So many brackets and commas take five seconds. */
 const MAX_TOKENS = 3_000_000;
 
-/** The first character of a JSON document, and of hardly any YAML one. */
+/** How a JSON document begins, and hardly any in YAML. */
 const JSON_START = /^[\s\uFEFF]*\{\s*["}]/;
 // Also what the lexer of `yaml` uses for marks of its own (U+0002, U+0018, U+001F), which nobody may forge.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for

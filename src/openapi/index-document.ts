@@ -1,7 +1,7 @@
 /** From an OpenAPI 3.0 or 3.1 document to the operations that the gateway can call. */
 import { DocumentError } from './document-error.ts';
 import type { Operation } from './operation.ts';
-import { methodsOf, type Report, readPathItem } from './path-item.ts';
+import { fieldOf, methodsOf, type Report, readPathItem } from './path-item.ts';
 import { derivedId, pathFault, withoutFragment } from './path-template.ts';
 import { type Reading, readOperation, writtenId } from './read-operation.ts';
 import { isObject, Malformed, member, nounOf, pointerTo, quote, textOf } from './reference.ts';
@@ -113,7 +113,7 @@ function readPaths(reading: Reading, problems: Problems): ReadonlyMap<string, Op
       if (fault !== null) throw new Malformed(pointer, fault);
       const item = readPathItem(reading.document, { value: paths[path], pointer });
       for (const key of methodsOf(item)) {
-        const id = writtenId(item, key) ?? derivedId(key.toUpperCase(), path);
+        const id = writtenId(fieldOf(item, key)?.value) ?? derivedId(key.toUpperCase(), path);
         problems.guard(`operation ${quote(id)} is left out`, id, () => {
           add(reading, operations, readOperation(reading, path, key, item), path);
         });

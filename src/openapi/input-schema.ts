@@ -4,7 +4,7 @@
  */
 import { bareType } from './media-type.ts';
 import type { Operation, Parameter } from './operation.ts';
-import { fieldOf, parametersOf, readPathItem } from './path-item.ts';
+import { operationAt, parametersOf, readPathItem } from './path-item.ts';
 import { follow, isObject, type JsonObject, type Located, member, pointerTo, textOf } from './reference.ts';
 import { createInliner, type Inliner, type SchemaLimits } from './schema.ts';
 import type { Schema } from './schema-keywords.ts';
@@ -88,7 +88,7 @@ function locate(document: unknown, { pointer }: Operation): Written {
   const item = pointer === null ? undefined : member(member(document, 'paths'), path);
   if (item === undefined) return { parameters: [], body: null };
   const layers = readPathItem(document, { value: item, pointer: pointerTo('/paths', path) });
-  const operation = follow(document, fieldOf(layers, key) ?? { value: {}, pointer: '' });
+  const operation = operationAt(layers, key);
   const body = below(operation, 'requestBody');
   return {
     parameters: parametersOf(document, layers, operation, () => undefined),

@@ -1,9 +1,11 @@
 /** The operations below a path as they are written, and the parameters that apply to one. */
 import {
   follow,
+  inCircle,
   isObject,
   type JsonObject,
   type Located,
+  MAX_HOPS,
   Malformed,
   member,
   nounOf,
@@ -19,18 +21,8 @@ export type PathItem = readonly Located<JsonObject>[];
 /** Takes what is wrong with a part that can do without being left out. */
 export type Report = (pointer: string, message: string) => void;
 
-const METHODS: ReadonlySet<string> = new Set([
-  'get',
-  'put',
-  'post',
-  'delete',
-  'options',
-  'head',
-  'patch',
-  'trace',
-]);
-
-const MAX_LAYERS = 32;
+/** In the order of the specification; operations of one path are read in it. */
+const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'] as const;
 
 /** Throws {@link Malformed} when the item, or what it refers to, is no object. */
 export function readPathItem(document: unknown, start: Located): PathItem {
@@ -41,8 +33,7 @@ export function readPathItem(document: unknown, start: Located): PathItem {
     if (!isObject(value)) {
       throw new Malformed(pointer, `a path item must be an object, not ${nounOf(value)}`);
     }
-    if (layers.length === MAX_LAYERS)
-      throw new Malformed(start.pointer, 'the reference leads in a circle, or through more than 32 others');
+    if (layers.length === MAX_HOPS) throw inCircle(start.pointer);
     layers.push({ value, pointer });
     const reference = member(value, '$ref');
     if (reference === undefined) return layers;
@@ -59,13 +50,16 @@ export function fieldOf(item: PathItem, key: string): Located | null {
   return null;
 }
 
-/** The methods of the item in the order in which they are written. */
+/** The methods of the item, in lower case. */
 export function methodsOf(item: PathItem): readonly string[] {
-  const methods = new Set<string>();
-  for (const { value } of item) {
-    for (const key of Object.keys(value)) if (METHODS.has(key)) methods.add(key);
-  }
-  return [...methods];
+  return METHODS.filter((method) => fieldOf(item, method) !== null);
+}
+
+/** The operation of a method. Throws {@link Malformed} when it is no object. */
+export function operationAt(item: PathItem, method: string): Located<JsonObject> {
+  const { value, pointer } = fieldOf(item, method) ?? { value: undefined, pointer: '' };
+  if (isObject(value)) return { value, pointer };
+  throw new Malformed(pointer, `an operation must be an object, not ${nounOf(value)}`);
 }
 
 /**

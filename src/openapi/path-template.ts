@@ -1,10 +1,7 @@
 /** A path with `{names}` in it, and what may stand in their place. */
 
-/** Texts and names in turn, beginning and ending with a text. */
-export type PathTemplate = readonly string[];
-
 /** The parts of a path template: even ones are texts, odd ones are names. */
-export function splitPath(path: string): PathTemplate {
+function splitPath(path: string): readonly string[] {
   return path.split(/\{([^{}]*)\}/);
 }
 

@@ -2,7 +2,7 @@
 import type { Operation, Parameter, RequestBody } from './operation.ts';
 import { readParameter } from './parameter.ts';
 import { undescribed } from './parameter-value.ts';
-import { fieldOf, type PathItem, parametersOf, type Report } from './path-item.ts';
+import { fieldOf, operationAt, type PathItem, parametersOf, type Report } from './path-item.ts';
 import { derivedId, namesIn, withoutFragment } from './path-template.ts';
 import {
   follow,
@@ -26,9 +26,9 @@ export interface Reading {
   readonly server: string | null;
   readonly report: Report;
   /** By what is written, so that operations which refer to the same share it. */
-  readonly parameters: Map<JsonObject, Parameter | null>;
-  readonly bodies: Map<JsonObject, RequestBody>;
-  /** Of all operations so far. */
+  readonly parameters: Map<JsonObject, Parameter | null | Malformed>;
+  readonly bodies: Map<JsonObject, RequestBody | Malformed>;
+  /** As they are written, for all operations so far. */
   parameter_count: number;
 }
 
@@ -37,18 +37,15 @@ const MAX_ID_LENGTH = 256;
 /** Of all operations together: a few references can make many. GitHub's document has 3,500. */
 const MAX_PARAMETERS = 200_000;
 
-/** Reads the operation at `key` (a method in lower case) of the path item. Throws {@link Malformed}. */
+/** Reads the operation of a method, which is in lower case. Throws {@link Malformed}. */
 export function readOperation(reading: Reading, path: string, key: string, item: PathItem): Operation {
-  const method = key.toUpperCase();
-  const written = fieldOf(item, key) ?? { value: null, pointer: '' };
-  // A reply to TRACE repeats the request, with the credential in it (RFC 9110 section 9.3.8).
-  if (method === 'TRACE') throw new Malformed(written.pointer, 'the gateway does not send TRACE');
-  const operation = follow(reading.document, written);
+  const operation = operationAt(item, key);
   const { value } = operation;
-  const id = writtenId(item, key);
-  checkId(reading, operation, id);
+  const method = key.toUpperCase();
+  // A reply to TRACE repeats the request, with the credential in it (RFC 9110 section 9.3.8).
+  if (method === 'TRACE') throw new Malformed(operation.pointer, 'the gateway does not send TRACE');
   return Object.freeze({
-    id: id ?? derivedId(method, path),
+    id: readId(reading, operation) ?? derivedId(method, path),
     method,
     path: withoutFragment(path),
     safe: method === 'GET' || method === 'HEAD',
@@ -64,21 +61,22 @@ export function readOperation(reading: Reading, path: string, key: string, item:
   });
 }
 
-/** The operationId at `key` of the path item, if it can be one. */
-export function writtenId(item: PathItem, key: string): string | null {
-  const id = member(fieldOf(item, key)?.value, 'operationId');
-  const fits =
-    typeof id === 'string' && id !== '' && id.length <= MAX_ID_LENGTH && !/[\p{Cc}\p{Cs}]/u.test(id);
-  return fits ? id : null;
+/** The operationId of an operation, if it can be one. */
+export function writtenId(operation: unknown): string | null {
+  const id = textOf(operation, 'operationId') ?? '';
+  return id !== '' && id.length <= MAX_ID_LENGTH && !/[\p{Cc}\p{Cs}]/u.test(id) ? id : null;
 }
 
-function checkId(reading: Reading, { value, pointer }: Located<JsonObject>, id: string | null): void {
+function readId(reading: Reading, { value, pointer }: Located<JsonObject>): string | null {
+  const id = writtenId(value);
   const written = member(value, 'operationId');
-  if (written === undefined || written === '' || id !== null) return;
-  reading.report(
-    pointerTo(pointer, 'operationId'),
-    `operationId must be a text of at most ${MAX_ID_LENGTH} printable characters: method and path are the id`,
-  );
+  if (id === null && written !== undefined && written !== '') {
+    reading.report(
+      pointerTo(pointer, 'operationId'),
+      `operationId must be a text of at most ${MAX_ID_LENGTH} printable characters: method and path are the id`,
+    );
+  }
+  return id;
 }
 
 function readParameters(
@@ -87,6 +85,8 @@ function readParameters(
   item: PathItem,
   operation: Located<JsonObject>,
 ): readonly Parameter[] {
+  reading.parameter_count += lengthOf(fieldOf(item, 'parameters')?.value);
+  reading.parameter_count += lengthOf(member(operation.value, 'parameters'));
   if (reading.parameter_count > MAX_PARAMETERS) {
     throw new Malformed(operation.pointer, `the document has more than ${MAX_PARAMETERS} parameters`);
   }
@@ -107,25 +107,38 @@ function readParameters(
     reading.report(operation.pointer, `no parameter describes {${name}} of the path: it is taken as a text`);
     parameters.push(undescribed('path', name));
   }
-  reading.parameter_count += parameters.length;
   return Object.freeze(parameters);
 }
 
+function lengthOf(value: unknown): number {
+  return Array.isArray(value) ? value.length : 0;
+}
+
 function readShared(reading: Reading, written: Located<JsonObject>): Parameter | null {
-  const known = reading.parameters.get(written.value);
-  if (known !== undefined) return known;
-  const parameter = readParameter(reading.document, written);
-  reading.parameters.set(written.value, parameter);
-  return parameter;
+  return once(reading.parameters, written.value, () => readParameter(reading.document, written));
 }
 
 function readBody(reading: Reading, { value, pointer }: Located<JsonObject>): RequestBody | null {
   const written = member(value, 'requestBody');
   if (written === undefined) return null;
   const body = follow(reading.document, { value: written, pointer: pointerTo(pointer, 'requestBody') });
-  const read = reading.bodies.get(body.value) ?? readRequestBody(reading.document, body);
-  reading.bodies.set(body.value, read);
-  return read;
+  return once(reading.bodies, body.value, () => readRequestBody(reading.document, body));
+}
+
+/** Reads what several operations refer to for the first of them; what is malformed is so for all. */
+function once<T>(known: Map<JsonObject, T | Malformed>, written: JsonObject, read: () => T): T {
+  let found = known.get(written);
+  if (found === undefined) {
+    try {
+      found = read();
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+      found = error;
+    }
+    known.set(written, found);
+  }
+  if (found instanceof Malformed) throw found;
+  return found;
 }
 
 /** The base URL of an operation with servers of its own, or below a path that has; null: the document's. */

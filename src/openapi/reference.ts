@@ -19,7 +19,7 @@ export class Malformed extends Error {
 }
 
 /** References that lead to references. */
-const MAX_HOPS = 32;
+export const MAX_HOPS = 32;
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -49,11 +49,15 @@ export function follow(document: unknown, start: Located): Located<JsonObject> {
   for (let hops = 0; isObject(value); hops += 1) {
     const reference = member(value, '$ref');
     if (reference === undefined) return { value, pointer };
-    if (hops === MAX_HOPS)
-      throw new Malformed(start.pointer, 'the reference leads in a circle, or through more than 32 others');
+    if (hops === MAX_HOPS) throw inCircle(start.pointer);
     ({ value, pointer } = resolve(document, reference, pointer));
   }
   throw new Malformed(pointer, `an object is expected here, not ${nounOf(value)}`);
+}
+
+/** The problem of a reference that never arrives, as far as anybody would follow it. */
+export function inCircle(pointer: string): Malformed {
+  return new Malformed(pointer, `the reference leads in a circle, or through more than ${MAX_HOPS} others`);
 }
 
 /** What a local reference names. Throws {@link Malformed} for any other. */

@@ -33,7 +33,7 @@ const OPTIONS = {
   strict: true,
   // Keys such as 200 and no are texts.
   stringKeys: true,
-  // The library compares each key with each other; readMap looks for duplicates with a Map.
+  // The library compares each key with each other; readMap looks for duplicates as it goes.
   uniqueKeys: false,
   resolveKnownTags: false,
   prettyErrors: false,
@@ -93,8 +93,7 @@ function compose(text: string, limits: YamlLimits): Document.Parsed | null {
     if (parser.stack.length > limits.depth + 2) {
       throw new Stop(parser.offset, `nested more than ${limits.depth} deep`);
     }
-    if (++tokens > limits.tokens)
-      throw new Stop(parser.offset, 'more values than a document of this size has');
+    if (++tokens > limits.tokens) throw new Stop(parser.offset, `more than ${limits.tokens} tokens`);
     for (const token of parser.next(lexeme)) take(token);
   }
   for (const token of parser.end()) take(token);

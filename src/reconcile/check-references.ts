@@ -2,7 +2,7 @@
 import { inspectTemplate, type TemplateKind } from '../execute/template-inspect.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { suggest } from '../manifest/suggest.ts';
-import { quoted } from '../manifest/words.ts';
+import { andList, quoted } from '../manifest/words.ts';
 import type { Json } from '../snapshot/snapshot.ts';
 import type { Problems } from './problems.ts';
 
@@ -71,7 +71,8 @@ function checkStep(
   ) {
     const names = ['status', ...Object.keys(step.extract ?? {})];
     const near = suggest(variable, names);
-    const hint = near === null ? `its variables are ${names.join(', ')}` : `did you mean ${near}?`;
+    const all = names.length === 1 ? 'only its status can be read' : `its variables are ${andList(names)}`;
+    const hint = near === null ? all : `did you mean ${near}?`;
     problems.error(pointer, 'unknown-variable', `step ${quoted(name)} extracts no ${quoted(variable)}`, hint);
   }
 }

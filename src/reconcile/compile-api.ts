@@ -4,6 +4,7 @@ import type { Manifest, SpecOf } from '../manifest/manifest.ts';
 import { pointerTo } from '../manifest/position.ts';
 import type { TreeFile } from '../manifest/tree.ts';
 import { readDocument } from '../openapi/document.ts';
+import { DocumentError } from '../openapi/document-error.ts';
 import { type DocumentIndex, indexDocument } from '../openapi/index-document.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { compileValuePattern, matchesAny } from '../policy/match.ts';
@@ -116,17 +117,25 @@ function readSource(
     try {
       return indexFile(data);
     } catch (error) {
-      throw new Error(`${data.path}: ${error instanceof Error ? error.message : String(error)}`);
+      throw new Error(`${data.path}:${saidOf(error)}`);
     }
   });
+}
+
+/** What is wrong with a document, with its line and column where it has them. */
+function saidOf(error: unknown): string {
+  if (!(error instanceof DocumentError) || error.line === null) return ` ${(error as Error).message}`;
+  return `${error.line}:${error.column}: ${error.message.replace(/^line \d+, column \d+: /, '')}`;
 }
 
 function tellLeftOut({ spec }: Manifest<'ApiSpec'>, index: DocumentIndex, problems: Problems) {
   const pointer = spec.source.inline === undefined ? '/spec/source/file' : '/spec/source/inline';
   const left_out = new Map<string, string>();
-  for (const [count, problem] of index.problems.entries()) {
-    if (problem.operation_id !== null) left_out.set(problem.operation_id, problem.message);
-    if (count < MAX_TOLD) problems.warn(pointer, 'bad-operation', `${problem.pointer}: ${problem.message}`);
+  const document = spec.source.file ?? 'the document';
+  for (const [count, { operation_id, pointer: at, message }] of index.problems.entries()) {
+    if (operation_id !== null)
+      left_out.set(operation_id, message.replace(/^operation .*? is left out: /, ''));
+    if (count < MAX_TOLD) problems.warn(pointer, 'bad-operation', `${document}, at ${at}: ${message}`);
   }
   const more = index.problems.length - MAX_TOLD;
   if (more > 0) problems.warn(pointer, 'bad-operation', `${more} more problems in this document`);

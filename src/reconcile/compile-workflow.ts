@@ -152,12 +152,19 @@ function operationOf(
   if (operation_id === undefined)
     return problems.attempt(`${pointer}/path`, 'bad-path', () => literalOperation(method!, path!));
   const operation = api.operations.get(operation_id);
-  if (operation !== undefined) return operation;
+  if (operation !== undefined) {
+    tellServer(operation, api, `${pointer}/operation_id`, problems);
+    return operation;
+  }
   const bad = api.left_out.get(operation_id);
   const near = suggest(operation_id, api.operations.keys());
   const message = `ApiSpec ${api.api.name} has no operation ${quoted(operation_id)}`;
   if (bad !== undefined)
-    problems.error(`${pointer}/operation_id`, 'unknown-operation', `${message} that can be used: ${bad}`);
+    problems.error(
+      `${pointer}/operation_id`,
+      'unknown-operation',
+      `ApiSpec ${api.api.name} has left out operation ${quoted(operation_id)}: ${bad}`,
+    );
   else
     problems.error(
       `${pointer}/operation_id`,
@@ -166,6 +173,18 @@ function operationOf(
       near === null ? null : `did you mean ${near}?`,
     );
   return null;
+}
+
+/** Requests go to the ApiSpec's base URL, whatever the document says of single operations. */
+function tellServer(
+  { id, server }: Operation,
+  { api }: CompiledApi,
+  pointer: string,
+  problems: Problems,
+): void {
+  if (server === null || !URL.canParse(server) || new URL(server).origin === api.base_url.origin) return;
+  const message = `the document sends ${id} to ${new URL(server).origin}, but ApiSpec ${api.name} calls ${api.base_url.origin}`;
+  problems.warn(pointer, 'other-server', message, 'use an ApiSpec of its own, with that base_url');
 }
 
 /** What would fail on every call is told now. */
@@ -185,26 +204,29 @@ function checkParameters(
     const known = operation.parameters.filter((parameter) => parameter.in === location);
     const same = (a: string, b: string): boolean =>
       location === 'header' ? a.toLowerCase() === b.toLowerCase() : a === b;
-    for (const { name, required, default: fallback } of known) {
-      if (!required || fallback !== undefined || Object.keys(given[location]).some((key) => same(key, name)))
-        continue;
-      problems.error(
-        `${pointer}/${fields[location]}`,
-        'missing-parameter',
-        `${operation.id} needs the ${location} parameter ${quoted(name)}`,
-      );
-    }
+    const names = known.map((parameter) => parameter.name);
+    const meant = new Set<string>();
     const open = location === 'header' || (operation.literal && location === 'query');
     for (const name of open ? [] : Object.keys(given[location])) {
-      if (known.some((parameter) => parameter.name === name)) continue;
-      const names = known.map((parameter) => parameter.name);
+      if (names.includes(name)) continue;
       const near = suggest(name, names);
+      if (near !== null) meant.add(near);
       const has = names.length === 0 ? `it has none` : `it has ${andList(names.slice(0, 10))}`;
       problems.error(
         pointerTo(`${pointer}/${fields[location]}`, name),
         'unknown-parameter',
         `${operation.id} has no ${location} parameter ${quoted(name)}`,
         near === null ? has : `did you mean ${near}?`,
+        'key',
+      );
+    }
+    for (const { name, required, default: fallback } of known) {
+      const isGiven = Object.keys(given[location]).some((key) => same(key, name));
+      if (!required || fallback !== undefined || isGiven || meant.has(name)) continue;
+      problems.error(
+        `${pointer}/${fields[location]}`,
+        'missing-parameter',
+        `${operation.id} needs the ${location} parameter ${quoted(name)}`,
       );
     }
   }

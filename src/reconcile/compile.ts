@@ -9,6 +9,7 @@ import { type Found, isBroken, type ManifestSet } from '../manifest/load.ts';
 import { type Identity, keyOf, type Manifest, nameOf } from '../manifest/manifest.ts';
 import { createPace } from '../manifest/pace.ts';
 import { suggest } from '../manifest/suggest.ts';
+import { andList } from '../manifest/words.ts';
 import type { Issuer, SecurityContext, Tenant, TokenKeys, Tool } from '../snapshot/snapshot.ts';
 import { type CompiledApi, compileApi, type IndexFile } from './compile-api.ts';
 import { compileCliTool } from './compile-cli.ts';
@@ -360,10 +361,11 @@ function checkIssuer(manifest: Manifest<'TokenIssuer'>, problems: Problems, cont
     (other) => keyOf(other) !== key && (tenant !== null || other.tenant === null),
   );
   if (others.length > 0) {
-    const names = others.map(nameOf).sort().join(', ');
+    const names = andList(others.map(nameOf).sort());
+    const have = others.length === 1 ? 'has' : 'have';
     const hint =
       tenant === null ? 'make one manifest of them' : 'a token leads to one TokenIssuer by its iss';
-    problems.error('/spec/issuer', 'duplicate-issuer', `${names} has this issuer too`, hint);
+    problems.error('/spec/issuer', 'duplicate-issuer', `${names} ${have} this issuer too`, hint);
   }
   const name = spec.default_security_context;
   if (name === undefined) return;

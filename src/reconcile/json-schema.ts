@@ -4,7 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { pointerTo } from '../manifest/position.ts';
 import { suggest } from '../manifest/suggest.ts';
-import { orList, quoted } from '../manifest/words.ts';
+import { nounsOfType, orList, quoted } from '../manifest/words.ts';
 import { Fault } from './problems.ts';
 
 export interface ArgumentsSchema {
@@ -99,7 +99,12 @@ function checkShape(schema: object, dialect: Dialect): void {
   // The first error is the innermost; those of the combinations around it follow.
   const { instancePath, keyword, params, message } = shape.errors![0]!;
   const path = instancePath === '' ? 'the schema' : quoted(instancePath.split('/').at(-1)!);
-  const rule = keyword === 'enum' ? `must be one of ${orList(params.allowedValues)}` : message;
+  const rule =
+    keyword === 'enum'
+      ? `must be one of ${orList(params.allowedValues)}`
+      : keyword === 'type'
+        ? `must be ${nounsOfType(params.type)}`
+        : message;
   throw new Fault(`${path} ${rule}`, { pointer: instancePath });
 }
 

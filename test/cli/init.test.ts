@@ -29,7 +29,11 @@ test('makes a directory that the gateway takes as it is', async () => {
   expect(below(dir)).toEqual([...FILES].sort());
   expect(await validateDirectory(join(dir, 'gateway.d'))).toMatchObject({ manifests: 4, diagnostics: [] });
   expect(loadConfig(join(dir, 'gateway.yaml'), {})).toMatchObject({
-    config: { manifests: { dir: './gateway.d' }, network: { bind_addr: '127.0.0.1:8089' } },
+    config: {
+      manifests: { dir: './gateway.d' },
+      network: { bind_addr: '127.0.0.1:8089' },
+      auth: { development: true },
+    },
     warnings: [],
   });
   for (const line of [`  cd ${dir}`, '  seal-gateway validate', '  seal-gateway call gateway.health']) {

@@ -76,6 +76,7 @@ describe.skipIf(process.env.SEAL_TEST_FULL !== '1')(
             ...process.env,
             SEAL_GATEWAY_BIND: '127.0.0.1:0',
             SEAL_GATEWAY_NETWORK_CONTROL_BIND_ADDR: '127.0.0.1:0',
+            SEAL_GATEWAY_NETWORK_METRICS_BIND_ADDR: '127.0.0.1:0',
           },
           stdio: 'ignore',
         },

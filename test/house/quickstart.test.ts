@@ -30,7 +30,7 @@ let output = '';
 let commands: readonly Command[];
 
 beforeAll(async () => {
-  const [data, crm] = [await freePort(), await freePort()];
+  const [data, control, crm] = [await freePort(), await freePort(), await freePort()];
   commands = commandsOf(readText('docs/quickstart.md').replaceAll(':9001', `:${crm}`));
   directory = mkdtempSync(join(tmpdir(), 'seal-quickstart-'));
   const { SEAL_GATEWAY_URL: _url, ...env } = process.env;
@@ -42,7 +42,9 @@ beforeAll(async () => {
       SEAL_CLONE: ROOT.pathname.replace(/\/$/, ''),
       SEAL_GATEWAY_URL: `http://127.0.0.1:${data}`,
       SEAL_GATEWAY_BIND: `127.0.0.1:${data}`,
-      SEAL_GATEWAY_NETWORK_CONTROL_BIND_ADDR: '127.0.0.1:0',
+      SEAL_GATEWAY_CONTROL_URL: `http://127.0.0.1:${control}`,
+      SEAL_GATEWAY_NETWORK_CONTROL_BIND_ADDR: `127.0.0.1:${control}`,
+      SEAL_GATEWAY_NETWORK_METRICS_BIND_ADDR: '127.0.0.1:0',
     },
   });
   shell.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -167,7 +167,7 @@ describe('YAML', () => {
     expect(fault(text).message).toContain('nested more than 128 deep');
   });
 
-  test('100,000 keys of one map take a second, not minutes', () => {
+  test('100,000 keys of one map are read in linear time', () => {
     const text = Array.from({ length: 100_000 }, (_, index) => `k${index}: 1`).join('\n');
     expect(Object.keys(read(text) as object)).toHaveLength(100_000);
   });

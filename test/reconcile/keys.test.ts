@@ -147,7 +147,10 @@ describe('remoteKeys', () => {
   let answer: RequestListener;
   let now = 0;
   const clock = { now: () => now, monotonic: () => now };
-  const log: Log = { ...silentLog, debug: () => undefined, warn: () => void (failures += 1) };
+  const failed = (): void => {
+    failures += 1;
+  };
+  const log: Log = { ...silentLog, debug: () => undefined, warn: failed };
 
   function serve(...keys: JsonWebKey[]): void {
     answer = (_, response) => response.end(JSON.stringify({ keys }));
