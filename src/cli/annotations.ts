@@ -65,7 +65,7 @@ export function junit(diagnostics: readonly Diagnostic[], dir: string): string {
     const text = xml(own.map(formatDiagnostic).join('\n'));
     const body =
       errors.length > 0
-        ? `<failure message="${errors.length} errors">${text}</failure>`
+        ? `<failure message="${errors.length} error${errors.length === 1 ? '' : 's'}">${text}</failure>`
         : `<system-out>${text}</system-out>`;
     return {
       failed: errors.length > 0,
@@ -78,8 +78,10 @@ export function junit(diagnostics: readonly Diagnostic[], dir: string): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n  <testsuite name="seal-gateway validate" tests="${cases.length}" failures="${failures}">\n${cases.map((one) => one.xml).join('\n')}\n  </testsuite>\n</testsuites>\n`;
 }
 
+/** Text of an XML document; what XML 1.0 cannot hold is replaced. */
 function xml(text: string): string {
-  return text
+  const safe = text.toWellFormed().replaceAll(/[^\P{Cc}\t\n\r]|[\ufffe\uffff]/gu, '\ufffd');
+  return safe
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')

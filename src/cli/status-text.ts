@@ -5,19 +5,23 @@ import { table } from './output.ts';
 
 const HEAD = ['KIND', 'NAME', 'STATUS', 'REVISION', 'REASON', 'WHERE'];
 
-/** A head line, what is wrong with the whole, and a row for each manifest. `now`: milliseconds since the Unix epoch. */
+/**
+ * A head line, what is wrong with the whole, and a row for each manifest, those that are not Ready first. `now`:
+ * milliseconds since the Unix epoch.
+ */
 export function statusText(status: ReconcileStatus, now: number): string {
   const { error, manifests, diagnostics } = status;
   const lines = [headLine(status, now)];
   if (error !== null) lines.push(`error: ${error}`);
-  if (manifests.length > 0) lines.push('', table([HEAD, ...manifests.map(rowOf)]));
+  const rows = [...manifests].sort((a, b) => Number(isReady(a)) - Number(isReady(b))).map(rowOf);
+  if (rows.length > 0) lines.push('', table([HEAD, ...rows]));
   if (diagnostics.length > 0) lines.push('', ...diagnostics.map(formatDiagnostic));
   return lines.join('\n');
 }
 
 function headLine(status: ReconcileStatus, now: number): string {
   const { revision, revision_attempted, generation, last_success_at, signer, watch, manifests } = status;
-  const ready = manifests.filter(({ status: one }) => one === 'Ready').length;
+  const ready = manifests.filter(isReady).length;
   const applied =
     revision === null
       ? 'nothing is applied'
@@ -32,6 +36,10 @@ function headLine(status: ReconcileStatus, now: number): string {
     watch === 'events' ? 'watching' : 'scanning',
   ];
   return facts.join(', ');
+}
+
+function isReady({ status }: ManifestState): boolean {
+  return status === 'Ready';
 }
 
 function rowOf(state: ManifestState): string[] {

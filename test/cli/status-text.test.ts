@@ -68,9 +68,9 @@ test('what is wrong is told: of the whole, of a manifest, and of what is none', 
 error: held: 7 of 12 manifests would be removed at once
 
 KIND             NAME                STATUS   REVISION      REASON                                  WHERE
-ApiSpec          crm                 Ready    3f2a9c1d5e6f  -                                       crm.yaml:1:1
 ToolWorkflow     acme/customer.find  Stale    888888888888  there is no operation listCustomer [2J  workflows/find.yaml:12:7
 SecurityContext  reader              Invalid  -             -                                       crm.yaml:1:1
+ApiSpec          crm                 Ready    3f2a9c1d5e6f  -                                       crm.yaml:1:1
 
 notes.yaml:1:1: this is no manifest (remove it)`,
   );

@@ -147,10 +147,10 @@ describe('remoteKeys', () => {
   let answer: RequestListener;
   let now = 0;
   const clock = { now: () => now, monotonic: () => now };
-  const failed = (): void => {
+  const noteFailure = (): void => {
     failures += 1;
   };
-  const log: Log = { ...silentLog, debug: () => undefined, warn: failed };
+  const log: Log = { ...silentLog, debug: () => undefined, warn: noteFailure };
 
   function serve(...keys: JsonWebKey[]): void {
     answer = (_, response) => response.end(JSON.stringify({ keys }));
