@@ -80,7 +80,7 @@ export function junit(diagnostics: readonly Diagnostic[], dir: string): string {
 
 /** Text of an XML document; what XML 1.0 cannot hold is replaced. */
 function xml(text: string): string {
-  const safe = text.toWellFormed().replaceAll(/[^\P{Cc}\t\n\r]|[\ufffe\uffff]/gu, '\ufffd');
+  const safe = text.toWellFormed().replaceAll(/(?![\t\n\r])\p{Cc}|[\ufffe\uffff]/gu, '\ufffd');
   return safe
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

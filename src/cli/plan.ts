@@ -2,9 +2,10 @@
 import { appendFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { environment, gitEnvironment, loadConfig } from '../config.ts';
-import type { Tree } from '../manifest/tree.ts';
+import { makeTree, type Tree } from '../manifest/tree.ts';
 import { readCommitTree } from '../reconcile/commit-tree.ts';
 import { createGit, type Git, GitError } from '../reconcile/git.ts';
+import { readCommit } from '../reconcile/git-objects.ts';
 import { isEmpty, planBetween, type Side } from '../reconcile/plan.ts';
 import { findCheckout } from '../reconcile/source.ts';
 import { annotations } from './annotations.ts';
@@ -90,5 +91,12 @@ async function treeOfRevision(revision: string, dir: string, git: Git): Promise<
     .catch(() => {
       throw new CliError(`git knows no revision ${revision}; fetch it first`);
     });
-  return readCommitTree(git, place.gitDir, commit, place.path);
+  const tree = await readCommitTree(
+    git,
+    place.gitDir,
+    await readCommit(git, place.gitDir, commit),
+    place.path,
+  );
+  // A directory that is new has nothing to compare with: all of it is added.
+  return tree ?? makeTree([], []);
 }

@@ -1,6 +1,6 @@
 /** What a reconcile changed, as events of the audit trail (protocol section 8). */
 import type { AuditEvent, EventBody, EventType } from '../audit/event.ts';
-import { formatDiagnostic } from '../manifest/diagnostic.ts';
+import { type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
 import type { Kind } from '../manifest/kind.ts';
 import type { Identity } from '../manifest/manifest.ts';
 import type { Verdict } from './compile.ts';
@@ -24,7 +24,8 @@ export interface Known {
   readonly identity: Identity;
   readonly file: string;
   readonly applied_digest: string | null;
-  readonly reasons: string;
+  /** The version that was tried and its errors, wherever they stood; empty: it was good. */
+  readonly faults: string;
 }
 
 /** What the next reconcile has to know of this one. */
@@ -36,7 +37,7 @@ export function knownOf(verdicts: ReadonlyMap<string, Verdict>): ReadonlyMap<str
         identity: verdict.identity,
         file: verdict.file,
         applied_digest: digestOf(verdict),
-        reasons: reasonsOf(verdict).join(),
+        faults: faultsOf(verdict),
       },
     ]),
   );
@@ -55,15 +56,43 @@ export function changesBetween(
     if (verdict.status === 'Ready' && digestOf(verdict) !== (earlier?.applied_digest ?? null)) {
       changes.push(...appliedEvents(verdict, revision, author));
     }
-    const reasons = reasonsOf(verdict).join();
-    if (verdict.status !== 'Ready' && reasons !== (earlier?.reasons ?? ''))
-      changes.push(rejectedEvent(verdict, revision, author));
+    const faults = faultsOf(verdict);
+    if (faults !== '' && faults !== earlier?.faults) changes.push(rejectedEvent(verdict, revision, author));
   }
   for (const [key, known] of before) {
     if (!after.has(key))
       changes.push(change(known, 'ManifestRemoved', { ...facts(known), revision, ...author }));
   }
   return changes;
+}
+
+/** Errors that belong to no manifest, by file. */
+export type Loose = ReadonlyMap<string, readonly Diagnostic[]>;
+
+/** Those that are not told of some manifest. */
+export function looseOf(diagnostics: readonly Diagnostic[], verdicts: ReadonlyMap<string, Verdict>): Loose {
+  const told = new Set([...verdicts.values()].flatMap((verdict) => verdict.diagnostics));
+  const loose = diagnostics.filter((one) => one.severity === 'error' && !told.has(one));
+  return Map.groupBy(loose, ({ file }) => file);
+}
+
+/** One event for each file that holds other errors of no manifest than before. */
+export function looseChanges(before: Loose, after: Loose, revision: string, author: Author): Change[] {
+  return [...after].flatMap(([file, diagnostics]) => {
+    const known = (before.get(file) ?? []).map(({ message }) => message);
+    if (JSON.stringify(known) === JSON.stringify(diagnostics.map(({ message }) => message))) return [];
+    const reasons = diagnostics.slice(0, MAX_REASONS).map(formatDiagnostic);
+    const facts = { kind: null, name: null, file, status: 'Invalid', reasons, serving: 'nothing' };
+    return [{ event_type: 'ManifestRejected', tenant_id: null, payload: { ...facts, revision, ...author } }];
+  });
+}
+
+const MAX_REASONS = 10;
+
+function faultsOf({ status, digest, diagnostics }: Verdict): string {
+  if (status === 'Ready') return '';
+  const errors = diagnostics.filter(({ severity }) => severity === 'error');
+  return JSON.stringify([digest, ...errors.map(({ message }) => message)]);
 }
 
 function digestOf({ applied }: Verdict): string | null {
@@ -96,7 +125,7 @@ function rejectedEvent(verdict: Verdict, revision: string, author: Author): Chan
 function reasonsOf({ diagnostics }: Verdict): string[] {
   return diagnostics
     .filter(({ severity }) => severity === 'error')
-    .slice(0, 10)
+    .slice(0, MAX_REASONS)
     .map(formatDiagnostic);
 }
 

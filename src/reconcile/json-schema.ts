@@ -24,9 +24,8 @@ const OPTIONS = {
   strict: true,
   strictRequired: false,
   strictTypes: false,
+  strictTuples: false,
   allowUnionTypes: true,
-  // Two schemas may have one $id, and none may refer to another.
-  addUsedSchema: false,
   // The schema of schemas is asked by `checkShape`, once for all instances: each would compile it anew.
   validateSchema: false,
   // Ajv's optimiser takes longer than all else, to save nothing that a call would notice.
@@ -114,6 +113,7 @@ function compileWith(ajv: Ajv, schema: object): ValidateFunction {
   } catch (error) {
     throw explain(ajv, schema, error as Error);
   } finally {
+    // Two schemas may have one $id, and none may refer to another.
     ajv.removeSchema(schema);
   }
 }
@@ -122,7 +122,7 @@ function compileWith(ajv: Ajv, schema: object): ValidateFunction {
 function explain(ajv: Ajv, schema: object, error: Error): Fault {
   const keyword = /unknown keyword: "(.*)"/.exec(error.message)?.[1];
   if (keyword !== undefined) {
-    const near = suggest(keyword, Object.keys(ajv.RULES.all));
+    const near = suggest(keyword, Object.keys(ajv.RULES.keywords));
     return new Fault(`JSON Schema has no keyword ${quoted(keyword)}`, {
       pointer: find(schema, (key) => key === keyword),
       hint: near === null ? 'remove it, or name it as an argument below properties' : `did you mean ${near}?`,

@@ -12,7 +12,7 @@ import type { Tree } from '../manifest/tree.ts';
 import { TreeUnreadable } from '../manifest/tree.ts';
 import type { SnapshotHolder } from '../snapshot/holder.ts';
 import { assemble } from './assemble.ts';
-import { changesBetween, type Known, knownOf } from './changes.ts';
+import { changesBetween, type Known, knownOf, type Loose, looseChanges, looseOf } from './changes.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileInSlices, type Verdict } from './compile.ts';
 import { createFileIndex } from './compile-api.ts';
 import { createRemoteKeySets } from './compile-context.ts';
@@ -75,6 +75,7 @@ interface State {
   readonly revision: string | null;
   readonly applied: AppliedSet;
   readonly known: ReadonlyMap<string, Known>;
+  readonly loose: Loose;
   readonly states: ReadonlyMap<string, ManifestState>;
   /** What status goes back to when the source can be read again and says the same. */
   readonly settled: Pick<ReconcileStatus, 'error' | 'degraded'>;
@@ -100,6 +101,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     ...{ digest: null, attempted: null, revision: null, applied: new Map(), states: new Map() },
     settled: { error: null, degraded: false },
     known: new Map(kept.rows.map((row) => [row.key, knownRow(row)])),
+    loose: new Map(),
     rows: new Map(kept.rows.map((row) => [row.key, row])),
   };
 
@@ -170,7 +172,11 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     const generation = nothing ? status.generation : status.generation + 1;
     if (!nothing && (held === null || status.generation === 0))
       holder.swap(assemble(next.values(), serving, generation));
-    const changes = changesBetween(state.known, next, revision, author);
+    const loose = looseOf(diagnostics, next);
+    const changes = [
+      ...changesBetween(state.known, next, revision, author),
+      ...looseChanges(state.loose, loose, revision, author),
+    ];
     const states = statesOf(next, state.states, revision, now);
     const bad = [...states.values()].filter((one) => one.status !== 'Ready').length;
     const degraded = bad > 0 || held !== null || diagnostics.some(({ severity }) => severity === 'error');
@@ -183,6 +189,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
       revision: serving,
       applied,
       known,
+      loose,
       states,
       settled,
       rows,
@@ -330,7 +337,7 @@ function knownRow({ key, file, manifest }: LastGoodRow): Known {
     identity: { kind, tenant: tenant === '' ? null : tenant, name },
     file,
     applied_digest: manifest,
-    reasons: '',
+    faults: '',
   };
 }
 

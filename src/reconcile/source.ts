@@ -1,13 +1,14 @@
-/** Where manifests come from: a directory as it stands, the signed commit of a checkout, or a remote that is followed. */
+/** Where manifests come from: a directory as it stands, or the signed commit of a checkout. */
 
-import { hash } from 'node:crypto';
-import { realpathSync, statSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
-import { isManifestFile, readTree, type Tree, TreeUnreadable } from '../manifest/tree.ts';
+import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { createPace } from '../manifest/pace.ts';
+import { readTree, type Tree, TreeUnreadable } from '../manifest/tree.ts';
 import type { Author } from './changes.ts';
-import { describeCommit, listCommit, readCommitTree } from './commit-tree.ts';
+import { type CommitEntry, isRegular, listCommit, readCommitTree } from './commit-tree.ts';
 import { type Git, GitError } from './git.ts';
-import { CommitRejected, type Signer, type VerifyOptions, verifyCommit } from './verify-commit.ts';
+import { objectId, readCommit } from './git-objects.ts';
+import { type Signer, type VerifyOptions, verifyCommit } from './verify-commit.ts';
 
 /** What a source holds at one moment. */
 export interface Reading {
@@ -31,13 +32,25 @@ const READS = 5;
 
 /** The directory as it stands; its revision is the commit when it is a clean checkout, or one that git-sync made. */
 export function directorySource(dir: string, git: Git): Source {
+  let known: { readonly digest: string; readonly commit: string; readonly author: Author | null } | null =
+    null;
   return {
     async read() {
-      const tree = await readSteadily(dir);
-      const found = (await commitOfCheckout(dir, tree, git)) ?? null;
-      if (found !== null) return { tree, ...found, signer: null };
       const linked = commitOfLink(dir);
-      return { tree, revision: linked ?? tree.digest, author: NOBODY, signer: null };
+      const tree = await readSteadily(dir);
+      const place = await asUnreadable(() => findCheckout(dir, git));
+      if (place === null) {
+        // A link that was swapped meanwhile names another commit than the one that was read.
+        const revision = linked !== null && commitOfLink(dir) === linked ? linked : tree.digest;
+        return { tree, revision, author: NOBODY, signer: null };
+      }
+      const { commit } = place;
+      if (known?.digest !== tree.digest || known.commit !== commit)
+        known = { digest: tree.digest, commit, author: await authorWhenClean(dir, tree, place, git) };
+      const { author } = known;
+      return author === null
+        ? { tree, revision: tree.digest, author: NOBODY, signer: null }
+        : { tree, revision: commit, author, signer: null };
     },
   };
 }
@@ -45,100 +58,120 @@ export function directorySource(dir: string, git: Git): Source {
 /** The commit that a checkout is at, when it is signed; read from git's objects, not from the work tree. */
 export function signedSource(dir: string, git: Git, options: VerifyOptions): Source {
   return {
-    async read() {
-      const place = await asUnreadable(() => findCheckout(dir, git));
-      if (place === null)
-        throw new TreeUnreadable(`${dir} is not in a git checkout, so no signature can be verified`);
-      return readSigned(git, place.gitDir, place.commit, place.path, options);
-    },
+    read: () =>
+      asUnreadable(async () => {
+        const place = await findCheckout(dir, git);
+        if (place === null)
+          throw new TreeUnreadable(
+            `${dir} is in no git checkout that has a commit, so no signature can be verified`,
+          );
+        for (const path of [options.allowed_signers_file, options.gnupg_home])
+          if (path !== null) checkOutside(path, place.top);
+        return readSigned(git, place.gitDir, place.commit, place.path, options);
+      }),
   };
 }
 
-/** One commit, verified when `options` say how. */
-export async function readSigned(
+/** One commit, verified when `options` say how. Rejects as {@link Source.read} does. */
+export function readSigned(
   git: Git,
   gitDir: string,
-  commit: string,
+  id: string,
   path: string,
   options: VerifyOptions | null,
 ): Promise<Reading> {
   return asUnreadable(async () => {
-    const signer = options === null ? null : await verifyCommit(git, gitDir, commit, options);
-    const { author, subject } = await describeCommit(git, gitDir, commit);
+    const commit = await readCommit(git, gitDir, id);
+    const signer = options === null ? null : await verifyCommit(git, commit, options);
     const tree = await readCommitTree(git, gitDir, commit, path);
-    return { tree, revision: commit, author: { registered_by: author, subject }, signer };
+    if (tree === null) throw new TreeUnreadable(`commit ${id.slice(0, 12)} has no directory ${path}`);
+    return { tree, revision: id, author: authorOf(commit), signer };
   });
 }
 
-interface Checkout {
+export interface Checkout {
+  /** Where `.git` is. */
+  readonly top: string;
   readonly gitDir: string;
   readonly commit: string;
   /** The directory below the top of the checkout; empty: the top itself. */
   readonly path: string;
 }
 
-/** The checkout that a directory is in; null: it is in none. */
+/**
+ * The checkout that a directory is in, and the commit that it is at; null: it is in none that git can read. Its own
+ * configuration could say that its top is elsewhere, so it is not asked.
+ */
 export async function findCheckout(dir: string, git: Git): Promise<Checkout | null> {
   const real = realpathSync(dir);
-  if (!aboveHasGit(real)) return null;
+  const top = topOf(real);
+  // A process is only started where there may be something to find.
+  if (top === null) return null;
   try {
-    const text = await git.text(['-C', real, 'rev-parse', '--absolute-git-dir', '--show-toplevel', 'HEAD']);
-    const [gitDir = '', top = '', commit = ''] = text.split('\n');
-    return COMMIT.test(commit) ? { gitDir, commit, path: relative(top, real) } : null;
+    const text = await git.text(['--git-dir', join(top, '.git'), 'rev-parse', '--absolute-git-dir', 'HEAD']);
+    const [gitDir = '', commit = ''] = text.split('\n');
+    const path = relative(top, real).split(sep).join('/');
+    return COMMIT.test(commit) ? { top, gitDir, commit, path } : null;
   } catch (error) {
     if (error instanceof GitError) return null;
     throw error;
   }
 }
 
-/** A process is only started where there may be something to find. */
-function aboveHasGit(dir: string): boolean {
-  if (statSync(join(dir, '.git'), { throwIfNoEntry: false }) !== undefined) return true;
-  return dirname(dir) !== dir && aboveHasGit(dirname(dir));
+function topOf(dir: string): string | null {
+  if (existsSync(join(dir, '.git'))) return dir;
+  return dirname(dir) === dir ? null : topOf(dirname(dir));
 }
 
-/** The commit of a checkout whose files are exactly those of the commit. */
-async function commitOfCheckout(
-  dir: string,
-  tree: Tree,
-  git: Git,
-): Promise<{ revision: string; author: Author } | null> {
+/** The author of the commit that a checkout is at, when the files are exactly those of the commit; else null. */
+async function authorWhenClean(dir: string, tree: Tree, place: Checkout, git: Git): Promise<Author | null> {
   try {
-    const place = await findCheckout(dir, git);
-    if (place === null) return null;
-    const entries = (await listCommit(git, place.gitDir, place.commit, place.path)).filter(
-      ({ path, mode }) => isManifestFile(path) && mode !== '120000',
-    );
-    const clean =
-      entries.length === tree.files.size &&
-      entries.every(({ path, id }) => blobId(tree, path, id.length) === id);
-    if (!clean) return null;
-    const { commit, author, subject } = await describeCommit(git, place.gitDir, place.commit);
-    return { revision: commit, author: { registered_by: author, subject } };
+    const commit = await readCommit(git, place.gitDir, place.commit);
+    const entries = await listCommit(git, place.gitDir, commit, place.path);
+    return entries !== null && (await isClean(realpathSync(dir), tree, entries)) ? authorOf(commit) : null;
   } catch (error) {
-    if (error instanceof GitError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    if (error instanceof GitError || isSystemError(error)) return null;
     throw error;
   }
 }
 
-/** The id that git gives to a file of this content; its length tells which hash the repository uses. */
-function blobId(tree: Tree, path: string, length: number): string | null {
-  const file = tree.files.get(path);
-  if (file === undefined) return null;
-  const blob = Buffer.concat([Buffer.from(`blob ${file.bytes.length}\0`), file.bytes]);
-  return hash(length === 40 ? 'sha1' : 'sha256', blob, 'hex');
+/** Whether every file that was read is one of the commit, maybe through a link, and none of the commit is missing. */
+async function isClean(root: string, tree: Tree, entries: readonly CommitEntry[]): Promise<boolean> {
+  const regular = new Map(entries.filter(isRegular).map(({ path, id }) => [path, id]));
+  const breathe = createPace();
+  for (const { path, bytes } of tree.files.values()) {
+    const id = regular.get(path) ?? regular.get(relative(root, realpathSync(join(root, path))));
+    if (id === undefined || objectId('blob', bytes, id.length) !== id) return false;
+    await breathe();
+  }
+  return entries.every((entry) => {
+    if (isRegular(entry)) return tree.files.has(entry.path);
+    if (entry.mode !== '120000') return true;
+    const target = Buffer.from(readlinkSync(join(root, entry.path)));
+    return objectId('blob', target, entry.id.length) === entry.id;
+  });
 }
 
 /** git-sync names the directory that its link leads to by the commit. */
 function commitOfLink(dir: string): string | null {
   try {
-    for (let path = realpathSync(dir); path !== dirname(path); path = dirname(path)) {
-      if (COMMIT.test(basename(path))) return basename(path);
+    for (let path = resolve(dir); path !== dirname(path); path = dirname(path)) {
+      if (!lstatSync(path).isSymbolicLink()) continue;
+      const target = basename(readlinkSync(path));
+      if (COMMIT.test(target)) return target;
     }
-  } catch {
+  } catch (error) {
     // Gone meanwhile; the next scan tells.
+    if (!isSystemError(error)) throw error;
   }
   return null;
+}
+
+/** Who may sign is not for those to say whose signatures are asked for. */
+function checkOutside(path: string, top: string): void {
+  const inside = relative(realpathSync(top), realpathSync(path));
+  if (inside === '..' || inside.startsWith(`..${sep}`)) return;
+  throw new TreeUnreadable(`${path}, which says who may sign, is in the checkout itself; put it elsewhere`);
 }
 
 async function readSteadily(dir: string): Promise<Tree> {
@@ -151,11 +184,20 @@ async function readSteadily(dir: string): Promise<Tree> {
   }
 }
 
-async function asUnreadable<T>(read: () => Promise<T>): Promise<T> {
+function authorOf({ author, subject }: { readonly author: string; readonly subject: string }): Author {
+  return { registered_by: author, subject };
+}
+
+/** What git or the system did not do is no fault of ours. */
+export async function asUnreadable<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof TreeUnreadable || error instanceof CommitRejected) throw error;
-    throw new TreeUnreadable(error instanceof Error ? error.message : String(error), { cause: error });
+    if (!(error instanceof GitError || isSystemError(error))) throw error;
+    throw new TreeUnreadable(error.message, { cause: error });
   }
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }

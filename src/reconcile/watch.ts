@@ -38,6 +38,7 @@ export function watchTree(root: string, changed: () => void, log: Log): Watcher 
   let way: Watching | null = null;
   let below: Watching | null = null;
   let moved = false;
+  let told = false;
   let closed = false;
   let closing: Promise<unknown> = Promise.resolve();
 
@@ -46,6 +47,8 @@ export function watchTree(root: string, changed: () => void, log: Log): Watcher 
     // What has just gone is no fault of the system.
     if (closed || watching.blind || code === 'ENOENT') return;
     watching.blind = true;
+    if (told) return;
+    told = true;
     log.warn({ code, err: error }, 'file events are not to be had here; the directory is scanned instead');
   };
 

@@ -66,7 +66,9 @@ describe('JUnit', () => {
 
   test('stays XML whatever a message holds', () => {
     const text = junit([aDiagnostic({ message: '<a b="c">&\u0001\ud800' })], 'd');
-    expect(text).toContain('&lt;a b=&quot;c&quot;&gt;&amp;\ufffd\ufffd');
+    expect(text).toContain('&lt;a b=&quot;c&quot;&gt;&amp;');
+    expect(text.isWellFormed()).toBe(true);
+    expect(text).not.toMatch(/(?![\t\n\r])\p{Cc}/u);
   });
 
   test('without diagnostics there is still a case that passed', () => {

@@ -1,0 +1,128 @@
+import { describe, expect, test } from 'vitest';
+import { compileSchema } from '../../src/reconcile/json-schema.ts';
+import { Fault } from '../../src/reconcile/problems.ts';
+
+function fault(schema: object): string {
+  try {
+    compileSchema(schema);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return `${error.pointer}: ${error.message}${error.hint === null ? '' : ` (${error.hint})`}`;
+  }
+  return '';
+}
+
+describe('what is wrong with a schema is told at its place', () => {
+  test.each([
+    [
+      { type: 'text' },
+      '/type: "type" must be one of array, boolean, integer, null, number, object or string',
+    ],
+    [{ properties: { a: { minimum: '1' } } }, '/properties/a/minimum: "minimum" must be a number'],
+    [{ properties: 3 }, '/properties: "properties" must be a mapping'],
+    [{ requierd: ['a'] }, '/requierd: JSON Schema has no keyword "requierd" (did you mean required?)'],
+    [
+      { properties: { a: { exmaple: 1 } } },
+      '/properties/a/exmaple: JSON Schema has no keyword "exmaple" (did you mean examples?)',
+    ],
+    [
+      { type: 'object', email: { type: 'string' } },
+      '/email: JSON Schema has no keyword "email" (remove it, or name it as an argument below properties)',
+    ],
+    // A property may have the name of no keyword, and the same name as the mistake.
+    [
+      { properties: { titel: { type: 'string' } }, titel: 'x' },
+      '/titel: JSON Schema has no keyword "titel" (did you mean title?)',
+    ],
+    [
+      { properties: { a: { type: 'string', format: 'emial' } } },
+      '/properties/a/format: there is no format "emial" (did you mean email?)',
+    ],
+    [
+      { properties: { a: { $ref: '#/definitions/b' } } },
+      '/properties/a/$ref: there is nothing at "#/definitions/b"',
+    ],
+    [
+      { items: [{ $ref: 'https://x.example/y.json' }] },
+      '/items/0/$ref: a reference to another document is not followed (copy it to definitions)',
+    ],
+    [
+      { patternProperties: { a: { pattern: '(' } } },
+      '/patternProperties/a/pattern: this is no regular expression: Unterminated group',
+    ],
+    [
+      { $schema: 'http://json-schema.org/draft-04/schema#' },
+      '/$schema: this dialect of JSON Schema is not known (leave $schema out, or name draft-07 or 2020-12)',
+    ],
+  ])('%j', (schema, said) => {
+    expect(fault(schema)).toBe(said);
+  });
+});
+
+describe('a schema that is sound', () => {
+  test('holds values to it, and never repeats them', () => {
+    const schema = compileSchema({
+      type: 'object',
+      required: ['a'],
+      additionalProperties: false,
+      properties: { a: { type: 'string', format: 'email' }, b: { enum: [1, 2] } },
+    });
+    expect(schema.fits({ a: 'x@y.example', b: 1 })).toBe(true);
+    expect(schema.problems({ a: 'hunter2', b: 3, c: 1 })).toEqual([
+      'arguments: there is no argument "c"',
+      '/a: must match format "email"',
+      '/b: must be one of [1,2]',
+    ]);
+    expect(schema.problems({})).toEqual(['arguments: a is missing']);
+    expect(schema.problems([])).toEqual(['arguments: must be object']);
+  });
+
+  test('draft-07 and 2020-12 each by its own rules', () => {
+    const prefix = { type: 'array', prefixItems: [{ type: 'string' }] };
+    expect(
+      compileSchema({ $schema: 'https://json-schema.org/draft/2020-12/schema', ...prefix }).fits([1]),
+    ).toBe(false);
+    expect(fault(prefix)).toContain('no keyword "prefixItems"');
+    expect(
+      compileSchema({
+        $schema: 'http://json-schema.org/draft-07/schema#',
+        type: 'array',
+        items: [{ type: 'string' }],
+      }).fits([1]),
+    ).toBe(false);
+  });
+
+  test('is compiled once for each text', () => {
+    const schema = { type: 'object', properties: { once: {} } };
+    expect(compileSchema(structuredClone(schema))).toBe(compileSchema(schema));
+  });
+
+  test('is nothing to the next, whatever they call themselves', () => {
+    const of = ($id: string, type: string) =>
+      compileSchema({ $id, definitions: { a: { $id: 'a', type } }, $ref: '#/definitions/a' });
+    const [text, number] = ['string', 'number'].map((type) => of('https://x.example/one', type));
+    expect([text!.fits('x'), text!.fits(1), number!.fits('x'), number!.fits(1)]).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ]);
+    expect(fault({ $ref: 'https://x.example/one' })).toContain(
+      'a reference to another document is not followed',
+    );
+    expect(fault({ $ref: 'a' })).toContain('a reference to another document is not followed');
+    const meta = 'http://json-schema.org/draft-07/schema';
+    expect(() => of(meta, 'string')).toThrow('already exists');
+    expect(compileSchema({ $schema: meta, type: 'object', title: 'sound' }).fits({})).toBe(true);
+    expect(fault({ $schema: meta, type: 'text' })).toContain('"type" must be one of');
+  });
+
+  test('may refer to itself', () => {
+    const tree = compileSchema({
+      type: 'object',
+      properties: { child: { $ref: '#' } },
+      additionalProperties: false,
+    });
+    expect([tree.fits({ child: { child: {} } }), tree.fits({ child: { x: 1 } })]).toEqual([true, false]);
+  });
+});
