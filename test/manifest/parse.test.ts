@@ -185,7 +185,7 @@ describe('what is refused', () => {
     [
       'a colon in a text',
       'a: b: c\n',
-      'f.yaml:1:4: YAML: Nested mappings are not allowed in compact mappings (put quotes around a text that has a colon and a space in it)',
+      'f.yaml:1:4: YAML: this text has a colon in it, as if it were a field of its own (put quotes around it, or indent the next line like this one)',
     ],
     [
       'a text that begins with @',
