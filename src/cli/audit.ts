@@ -59,7 +59,7 @@ export function addAudit(program: Command, { console }: CliDeps): void {
 
   audit
     .command('verify')
-    .description('Check the hash chains: nothing changed, removed, inserted or swapped')
+    .description('Check the hash chains: nothing changed, removed from between, inserted or swapped')
     .option('--config <file>', 'gateway.yaml that names the database')
     .option(
       '--anchors <file>',
@@ -69,7 +69,7 @@ export function addAudit(program: Command, { console }: CliDeps): void {
       withReader(options.config, async (reader) => {
         const anchors = options.anchors === undefined ? [] : readAnchors(options.anchors);
         const verification = await verifyChain(reader.scan(), anchors);
-        print(console, options, verification, reportOf(verification));
+        print(console, options, verification, reportOf(verification, options.anchors !== undefined));
         if (verification.problems.length > 0) throw new CliError('');
       }),
     );
@@ -168,7 +168,7 @@ function summaryOf(payload: Readonly<Record<string, unknown>>): string {
   return facts.map((name) => `${name}=${String(payload[name]).replace(/\s+/g, ' ').slice(0, 120)}`).join(' ');
 }
 
-function reportOf({ writers, problems, problems_left_out, events }: Verification): string {
+function reportOf({ writers, problems, problems_left_out, events }: Verification, anchored: boolean): string {
   const heads = writers.map(
     ({ writer, events: count, head_hash }) => `writer ${writer}: ${count} events, head ${head_hash}`,
   );
@@ -176,7 +176,7 @@ function reportOf({ writers, problems, problems_left_out, events }: Verification
   if (problems_left_out > 0) found.push(`and ${problems_left_out} more problems`);
   const verdict =
     problems.length === 0
-      ? `${events} events verified: the chain is whole`
+      ? `${events} events verified: none was changed, removed from between, inserted or swapped${anchored ? ', and the noted heads are there' : '. Whether the end was cut off only heads noted earlier can tell (--anchors)'}`
       : `the chain is BROKEN: ${problems.length + problems_left_out} problems in ${events} events`;
   return [...heads, ...found, verdict].join('\n');
 }

@@ -138,7 +138,12 @@ function place(manifest: Manifest, rule: TriedRule): PlacedRule {
 }
 
 function textOf(answer: Answer, all: boolean): string {
-  const head = answer.allowed ? 'allowed' : `denied: ${answer.code} ${answer.name}`;
+  const fits = answer.argument_problems.length === 0;
+  const head = answer.allowed
+    ? fits
+      ? 'allowed'
+      : 'allowed by policy, but refused: 4000 INVALID_ARGUMENTS'
+    : `denied: ${answer.code} ${answer.name}`;
   const lines = [head, `  ${answer.reason}`];
   if (answer.rule !== null) lines.push(`  ${whereOf(answer.rule)} ${answer.rule.rule}`);
   lines.push(...answer.argument_problems.map((problem) => `  but the arguments do not fit: ${problem}`));

@@ -119,7 +119,7 @@ function judgedLookup(allowed: (address: string) => boolean, resolve: Resolve): 
 function blocked(host: string, address: string): GatewayError {
   return new GatewayError(
     'EGRESS_BLOCKED',
-    `${host} has an address that the gateway may not dial; the ApiSpec decides (egress.allow_private, egress.allow_hosts)`,
+    `${host} has an address that the gateway may not dial; egress.allow_private of the ApiSpec allows private and loopback addresses, egress.allow_hosts any that it lists`,
     // The address is for the log: it would tell a caller what lies behind the name.
     { details: { host }, cause: new Error(`not allowed: ${address}`) },
   );

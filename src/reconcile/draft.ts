@@ -26,6 +26,8 @@ const DIRECTORIES: { readonly [K in Kind]?: string } = {
   CliTool: 'cli-tools/',
   SecurityContext: 'contexts/',
 };
+/** Manifests that use a changed one and are compiled with it: enough to see that it breaks them, and calls go on. */
+const MAX_USERS = 50;
 /** What diagnostics call the body of a request. */
 const BODY = 'body';
 const NOTHING: Located = { value: null, positions: Int32Array.of() };
@@ -224,7 +226,7 @@ function compileBeside(
   const found = new Map<string, Found>();
   for (const applied of inForce.values()) {
     const { manifest, uses } = applied;
-    const usesIt = uses.some((used) => used.manifest.key === key);
+    const usesIt = users.length < MAX_USERS && uses.some((used) => used.manifest.key === key);
     if (usesIt) users.push(manifest.key);
     if (manifest.key !== key && (usesIt || mayBeNeeded(applied, changed)))
       found.set(manifest.key, foundOf(applied));

@@ -3,9 +3,18 @@
  * holds nothing but this commit: neither the configuration of the one that it came from, which could name a program
  * that always says yes, nor whoever writes into that one meanwhile has a say. The exit code counts, never the text.
  */
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Git } from './git.ts';
 import { GitError } from './git.ts';
 import type { Commit } from './git-objects.ts';
@@ -40,7 +49,7 @@ export async function verifyCommit(git: Git, commit: Commit, options: VerifyOpti
   try {
     const gitDir = await isolate(git, commit, scratch);
     const call = (...args: string[]): string[] => [...settingsOf(options), '--git-dir', gitDir, ...args];
-    const env = { GNUPGHOME: gnupg_home ?? scratch };
+    const env = { GNUPGHOME: gnupg_home === null ? scratch : copyHome(gnupg_home, scratch) };
     try {
       await git.run(call('verify-commit', '--raw', commit.id), { env });
     } catch (error) {
@@ -50,7 +59,7 @@ export async function verifyCommit(git: Git, commit: Commit, options: VerifyOpti
       throw new CommitRejected(`commit ${short} is not signed by an allowed signer${why}`, { cause: error });
     }
     // The exit code has decided; this only names who it was.
-    const text = await git.text(call('show', '--no-patch', '--format=%GS%x00%GF', commit.id), { env });
+    const text = await git.text(call('log', '-1', '--format=%GS%x00%GF', commit.id), { env });
     const [signer = '', fingerprint = ''] = text.split('\0');
     return { signer, fingerprint };
   } finally {
@@ -81,7 +90,22 @@ async function isolate(git: Git, { id, bytes }: Commit, scratch: string): Promis
   const write = ['--git-dir', gitDir, 'hash-object', '-t', 'commit', '-w', '--stdin'];
   const written = await git.text(write, { input: bytes });
   if (written !== id) throw new GitError(`commit ${id} does not hold what its id says`, null);
+  // Its parents are not here, and are not to be looked for.
+  writeFileSync(join(gitDir, 'shallow'), `${id}\n`);
   return gitDir;
+}
+
+/** gpg writes into its home also when it only verifies, and a mounted one may be read-only. No private key is copied. */
+function copyHome(home: string, scratch: string): string {
+  const copy = join(scratch, 'gnupg');
+  mkdirSync(copy, { mode: 0o700 });
+  const filter = (path: string): boolean => {
+    const status = statSync(path, { throwIfNoEntry: false });
+    const skipped = /^(private-keys-v1\.d|openpgp-revocs\.d|.*\.lock|.*~)$/.test(basename(path));
+    return path === home || (!skipped && (status?.isFile() === true || status?.isDirectory() === true));
+  };
+  cpSync(home, copy, { recursive: true, dereference: true, filter });
+  return copy;
 }
 
 function checkReadable(path: string): void {

@@ -132,7 +132,9 @@ function checkAfterCrash(db: Database.Database, path: string): string[] {
     const message = `${path} is damaged (${String(result)}): restore a backup, or move it aside to begin a new trail`;
     throw new StoreOpenError('corrupt', message);
   }
-  return ['the last run did not end cleanly; the database was checked and is sound'];
+  return [
+    'the last run did not end cleanly, or another gateway has this database open; it was checked and is sound',
+  ];
 }
 
 function permissionWarnings(path: string): string[] {

@@ -34,8 +34,9 @@ export function createLedger(db: Database, writer: string): Ledger {
   const purge = db.prepare<[number, number]>(
     'DELETE FROM replay_ids WHERE id IN (SELECT id FROM replay_ids WHERE expires_at < ? LIMIT ?)',
   );
+  // For one row FAIL is ABORT without a journal of the statement; all of its triggers have to be so too.
   const insert = db.prepare<unknown[]>(
-    `INSERT INTO gateway_events (id, event_type, execution_id, tenant_id, revision, payload, created_at,
+    `INSERT OR FAIL INTO gateway_events (id, event_type, execution_id, tenant_id, revision, payload, created_at,
        writer, seq, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const keep = prepareKeep(db);

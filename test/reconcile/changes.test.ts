@@ -147,7 +147,7 @@ describe('what is told of a change', () => {
       payload: {
         status: 'Invalid',
         serving: 'nothing',
-        reasons: ['a.yaml:4:40: tool pattern "a b" has white space; names have none'],
+        reasons: ['a.yaml:4:38: tool pattern "a b" has white space; names have none'],
       },
     });
     expect(tool).toMatchObject({

@@ -1,12 +1,24 @@
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { createGit } from '../../src/reconcile/git.ts';
 import { type Reading, signedSource } from '../../src/reconcile/source.ts';
 import type { VerifyOptions } from '../../src/reconcile/verify-commit.ts';
 import { put } from '../manifest/directory.ts';
 import { aContext, GIT_ENV, type Repository, repository, runGit, scratchDir, trap } from './repository.ts';
-import { allowedSigners, gpgHome, gpgKey, keyring, type SshKey, sshKey } from './signers.ts';
+import { allowedSigners, gpgHome, gpgKey, keyring, sshKey } from './signers.ts';
 
 const git = createGit({ env: GIT_ENV });
 const FILES = { 'a.yaml': aContext('a') };
@@ -25,11 +37,19 @@ function read(one: Repository, options: Partial<VerifyOptions>): Promise<Reading
   return signedSource(one.dir, git, { allowed_signers_file: null, gnupg_home: null, ...options }).read();
 }
 
+const made = mkdtempSync(join(tmpdir(), 'seal-keys-'));
+afterAll(() => rmSync(made, { recursive: true, force: true }));
+/** Of the one who may sign, and of one who may not. */
+const key = sshKey('ed25519', made);
+const foreign = sshKey('ecdsa', made);
+
 const REJECTED = { name: 'CommitRejected' };
 
 describe('an SSH signature', () => {
-  test.each(['ed25519', 'ecdsa', 'rsa'])('of an allowed signer is accepted (%s)', async (type) => {
-    const key = sshKey(type);
+  test.each([
+    ['Ed25519', key],
+    ['ECDSA', foreign],
+  ])('of an allowed signer is accepted (%s)', async (_, key) => {
     const one = repository(FILES);
     const commit = sign(one, key.options);
     const allowed_signers_file = allowedSigners(
@@ -46,7 +66,6 @@ describe('an SSH signature', () => {
   });
 
   test('in a sha256 repository, and of a sub-directory', async () => {
-    const key = sshKey();
     const one = repository({ 'gateway.d/a.yaml': aContext('a'), 'b.yaml': aContext('b') }, 'sha256');
     const commit = sign(one, key.options);
     const options = { allowed_signers_file: allowedSigners(key.line('ada')), gnupg_home: null };
@@ -55,18 +74,17 @@ describe('an SSH signature', () => {
     expect([...tree.files.keys()]).toEqual(['a.yaml']);
   });
 
-  test.each<[string, (key: SshKey) => string]>([
-    ['of somebody else', () => sshKey().line('ada@example.com')],
+  test.each<[string, () => string]>([
+    ['of somebody else', () => foreign.line('ada@example.com')],
     ['when nobody is allowed', () => ''],
-    ['for another purpose', (key) => key.line('ada@example.com', 'namespaces="file"')],
-    ['that was not good yet', (key) => key.line('ada', 'namespaces="git",valid-after="20990101"')],
-    ['that was no longer good', (key) => key.line('ada', 'namespaces="git",valid-before="20200101"')],
-    ['by a key that is only an authority', (key) => key.line('ada', 'cert-authority')],
+    ['for another purpose', () => key.line('ada@example.com', 'namespaces="file"')],
+    ['that was not good yet', () => key.line('ada', 'namespaces="git",valid-after="20990101"')],
+    ['that was no longer good', () => key.line('ada', 'namespaces="git",valid-before="20200101"')],
+    ['by a key that is only an authority', () => key.line('ada', 'cert-authority')],
   ])('%s is rejected', async (_, line) => {
-    const key = sshKey();
     const one = repository(FILES);
     const commit = sign(one, key.options);
-    await expect(read(one, { allowed_signers_file: allowedSigners(line(key)) })).rejects.toMatchObject({
+    await expect(read(one, { allowed_signers_file: allowedSigners(line()) })).rejects.toMatchObject({
       ...REJECTED,
       message: `commit ${commit.slice(0, 12)} is not signed by an allowed signer`,
     });
@@ -74,7 +92,7 @@ describe('an SSH signature', () => {
 
   test('is not asked for where only OpenPGP keys are allowed', async () => {
     const one = repository(FILES);
-    sign(one, sshKey().options);
+    sign(one, key.options);
     await expect(read(one, { gnupg_home: gpgHome().dir })).rejects.toMatchObject(REJECTED);
   });
 });
@@ -91,6 +109,22 @@ describe('an OpenPGP signature', () => {
     });
     // Beside SSH keys too.
     await read(one, { gnupg_home: home.dir, allowed_signers_file: allowedSigners() });
+  });
+
+  test('is verified without a change to the home of the keys, which may be read-only', async () => {
+    const key = gpgKey(gpgHome(), 'Ada <ada@example.com>');
+    const one = repository(FILES);
+    sign(one, key.options);
+    const { dir } = keyring([key.exported(), 'full']);
+    // As Kubernetes mounts a secret: each file is a link.
+    const mount = scratchDir();
+    for (const name of ['pubring.kbx', 'trustdb.gpg']) {
+      renameSync(join(dir, name), join(mount, `..${name}`));
+      symlinkSync(`..${name}`, join(mount, name));
+    }
+    const before = readdirSync(mount).map((name) => [name, statSync(join(mount, name)).mtimeMs]);
+    await read(one, { gnupg_home: mount });
+    expect(readdirSync(mount).map((name) => [name, statSync(join(mount, name)).mtimeMs])).toEqual(before);
   });
 
   test('of a key that nobody trusts, or that is not there, is rejected', async () => {
@@ -128,7 +162,7 @@ describe('a commit', () => {
   test('that is not signed is rejected, and said to be so', async () => {
     const one = repository(FILES);
     const id = one.git('rev-parse', 'HEAD').slice(0, 12);
-    const options = { allowed_signers_file: allowedSigners(sshKey().line('ada')) };
+    const options = { allowed_signers_file: allowedSigners(key.line('ada')) };
     await expect(read(one, options)).rejects.toMatchObject({
       ...REJECTED,
       message: `commit ${id} is not signed`,
@@ -142,7 +176,6 @@ describe('a commit', () => {
     ['its signature', (text) => text.replace(/\n U1N\w{8}/, '\n U1NAAAAAAAA')],
     ['its parents', (text) => text.replace(/\nparent \w+/, '')],
   ])('of which somebody has changed %s is rejected', async (_, change) => {
-    const key = sshKey();
     const one = repository(FILES);
     sign(one, key.options);
     const text = `${one.git('cat-file', 'commit', 'HEAD')}\n`;
@@ -155,7 +188,6 @@ describe('a commit', () => {
   });
 
   test('is read as it was signed, whatever stands in the work tree or is staged', async () => {
-    const key = sshKey();
     const one = repository(FILES);
     const commit = sign(one, key.options);
     put(one.dir, { 'a.yaml': aContext('a', 'changed'), 'new.yaml': aContext('evil') });
@@ -168,7 +200,6 @@ describe('a commit', () => {
   });
 
   test('that is signed after one that was not is followed', async () => {
-    const key = sshKey();
     const one = repository(FILES);
     const options = { allowed_signers_file: allowedSigners(key.line('ada')) };
     await expect(read(one, options)).rejects.toMatchObject(REJECTED);
@@ -180,14 +211,13 @@ describe('a commit', () => {
 
   test('is not believed because the repository says so', async () => {
     const { program, mark } = trap(scratchDir());
-    const [key, evil] = [sshKey(), sshKey()];
     const one = repository(FILES);
-    const commit = sign(one, evil.options);
+    const commit = sign(one, foreign.options);
     for (const [name, value] of Object.entries({
       'gpg.ssh.program': program,
       'gpg.program': program,
       'gpg.openpgp.program': program,
-      'gpg.ssh.allowedSignersFile': allowedSigners(evil.line('ada')),
+      'gpg.ssh.allowedSignersFile': allowedSigners(foreign.line('ada')),
       'gpg.minTrustLevel': 'never',
     }))
       one.git('config', name, value);
@@ -204,7 +234,6 @@ describe('a commit', () => {
 
 describe('who may sign', () => {
   test('is not for the checkout itself to say', async () => {
-    const key = sshKey();
     const one = repository({ ...FILES, allowed_signers: key.line('ada') });
     sign(one, key.options);
     const inside = join(one.dir, 'allowed_signers');
@@ -217,7 +246,7 @@ describe('who may sign', () => {
 
   test('that cannot be read says nothing about the commit', async () => {
     const one = repository(FILES);
-    sign(one, sshKey().options);
+    sign(one, key.options);
     const gone = join(scratchDir(), 'gone');
     await expect(read(one, { allowed_signers_file: gone })).rejects.toMatchObject({
       name: 'TreeUnreadable',
@@ -226,7 +255,6 @@ describe('who may sign', () => {
   });
 
   test('is asked of programs that may be missing, which is told', async () => {
-    const key = sshKey();
     const one = repository(FILES);
     sign(one, key.options);
     const bin = scratchDir();

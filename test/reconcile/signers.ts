@@ -13,13 +13,13 @@ export interface SshKey {
   readonly fingerprint: string;
 }
 
-export function sshKey(type = 'ed25519'): SshKey {
-  const file = join(scratchDir(), 'key');
+export function sshKey(type = 'ed25519', dir = scratchDir()): SshKey {
+  const file = join(dir, `key-${type}`);
   execFileSync('ssh-keygen', ['-q', '-t', type, '-N', '', '-C', 'test', '-f', file]);
   const [algorithm = '', key = ''] = readFileSync(`${file}.pub`, 'utf8').split(' ');
   const shown = execFileSync('ssh-keygen', ['-l', '-f', `${file}.pub`], { encoding: 'utf8' });
   return {
-    options: ['-c', 'gpg.format=ssh', '-c', `user.signingKey=${file}`],
+    options: ['-c', 'gpg.format=ssh', '-c', 'gpg.ssh.program=ssh-keygen', '-c', `user.signingKey=${file}`],
     line: (principal, options = 'namespaces="git"') => `${principal} ${options} ${algorithm} ${key}\n`,
     fingerprint: shown.split(' ')[1]!,
   };

@@ -50,6 +50,7 @@ export function createApplication(
       refuse(context, 405, `${context.path} takes ${known.join(', ')}`);
     }
   });
-  app.on('error', (error) => deps.log.warn({ err: error }, 'http'));
+  // What goes wrong with a connection is the client's doing: nobody fills the log with it.
+  app.on('error', (error: Error) => deps.log.debug({ err: error }, 'http'));
   return app;
 }

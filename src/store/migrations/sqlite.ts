@@ -35,12 +35,13 @@ export const SQLITE_MIGRATIONS: readonly string[] = [
   CREATE TRIGGER gateway_events_no_delete BEFORE DELETE ON gateway_events
   BEGIN SELECT RAISE(ABORT, 'gateway_events is append-only'); END;
 
-  -- INSERT OR REPLACE removes rows without asking the trigger above.
+  -- INSERT OR REPLACE removes rows without asking the trigger above. FAIL says no to a row as ABORT does, but needs no
+  -- journal of the statement, which every insert would pay for (docs/decisions/0008-hot-path.md).
   CREATE TRIGGER gateway_events_no_replace BEFORE INSERT ON gateway_events
   WHEN EXISTS (SELECT 1 FROM gateway_events WHERE id = NEW.id)
     OR EXISTS (SELECT 1 FROM gateway_events WHERE position = NEW.position)
     OR EXISTS (SELECT 1 FROM gateway_events WHERE writer = NEW.writer AND seq = NEW.seq)
-  BEGIN SELECT RAISE(ABORT, 'gateway_events is append-only: the event is there already'); END;
+  BEGIN SELECT RAISE(FAIL, 'gateway_events is append-only: the event is there already'); END;
 
   CREATE TABLE replay_ids (
     id         TEXT    PRIMARY KEY NOT NULL,
