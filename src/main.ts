@@ -53,11 +53,13 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const holder = createHolder();
     const { dir } = config.manifests;
     const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
+    const stopping = new AbortController();
+    const git = createGit({ env: gitEnvironment(), signal: stopping.signal });
     const reconciler = await startReconciler({
       watch,
       policy,
       resync_seconds: remote?.interval ?? resync_seconds,
-      source: createSource({ dir, git: remote, verify }, createGit({ env: gitEnvironment() })),
+      source: createSource({ dir, git: remote, verify }, git),
       dir: remote === null ? dir : null,
       allow_prune: options.allow_prune ?? false,
       holder,
@@ -67,6 +69,8 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       newId,
     });
     closers.push(() => reconciler.close());
+    // A remote that does not answer is not waited for.
+    closers.push(() => stopping.abort());
 
     const { header_timeout_ms, call_timeout_ms, drain_ms } = config.limits;
     const listenAt = (bind_addr: string, app: { callback(): RequestListener }): Promise<Listener> =>

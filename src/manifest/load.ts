@@ -69,8 +69,12 @@ function filesOf(tree: Tree): Files {
   };
 }
 
+/** What drafts became with the files that they refer to: for as long as a draft is remembered, it is not made anew. */
+const complete = new WeakMap<Draft, Found>();
+
 /** The manifest with the files that it refers to. */
-function withData({ found, references }: Draft, files: Files, referred: Set<string>): Found {
+function withData(draft: Draft, files: Files, referred: Set<string>): Found {
+  const { found, references } = draft;
   if (references.length === 0) return found;
   const data = new Map<string, TreeFile>();
   const diagnostics = [...found.diagnostics];
@@ -87,7 +91,12 @@ function withData({ found, references }: Draft, files: Files, referred: Set<stri
   const { manifest } = found;
   if (manifest === null || diagnostics.length > 0)
     return { ...found, manifest: null, diagnostics: diagnostics.sort(compareDiagnostics) };
-  return { ...found, manifest: { ...manifest, data, digest: digestWithData(manifest.digest, data) } };
+  const digest = digestWithData(manifest.digest, data);
+  const known = complete.get(draft);
+  if (known?.manifest?.digest === digest) return known;
+  const whole = { ...found, manifest: { ...manifest, data, digest } };
+  complete.set(draft, whole);
+  return whole;
 }
 
 /** Why a manifest cannot have a file that it refers to. null: it can. */

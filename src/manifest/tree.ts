@@ -54,6 +54,8 @@ interface Walk {
   /** The real path. */
   readonly root: string;
   readonly files: TreeFile[];
+  /** What was there the last time: a file of the same content is the same object. */
+  readonly before: ReadonlyMap<string, TreeFile>;
   readonly diagnostics: Diagnostic[];
   /** Where each link led that was followed. */
   readonly links: Map<string, string>;
@@ -72,13 +74,15 @@ interface Place {
 
 /**
  * Reads every `.yaml`, `.yml` and `.json` file below `root`, links inside of it included; names that begin with a dot
- * and `*.test.yaml` are left out. Rejects with {@link TreeUnreadable} when the directory is gone or changes meanwhile.
+ * and `*.test.yaml` are left out. With the tree of an earlier reading, what has not changed takes no more memory.
+ * Rejects with {@link TreeUnreadable} when the directory is gone or changes meanwhile.
  */
-export async function readTree(root: string): Promise<Tree> {
+export async function readTree(root: string, earlier: Tree | null = null): Promise<Tree> {
   const real = seen(root, () => realpathSync(root));
   const links = new Map([[root, real]]);
   const walk: Walk = {
     ...{ root: real, files: [], diagnostics: [], links, entries: 0, bytes: 0 },
+    before: earlier?.files ?? new Map(),
     breathe: createPace(),
   };
   await readDirectory(walk, { path: '', real, above: [] });
@@ -205,7 +209,7 @@ function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
         throw new TreeUnreadable(
           `${walk.root} cannot be read: it has more than ${MAX_TOTAL_BYTES / 1024 / 1024} MiB`,
         );
-      walk.files.push(treeFile(path, readWhole(handle, status.size)));
+      walk.files.push(keep(walk, path, readWhole(handle, status.size)));
     }
   } catch (error) {
     if (error instanceof TreeUnreadable) throw error;
@@ -232,9 +236,18 @@ function refuseUnreadable(walk: Walk, path: string, real: string, error: unknown
   refuse(walk, path, 'unreadable', `the file cannot be read (${code})`, 'check its owner and mode');
 }
 
+function keep({ before }: Walk, path: string, bytes: Buffer): TreeFile {
+  const digest = hash('sha256', bytes, 'hex');
+  const known = before.get(path);
+  return known?.digest === digest ? known : { path, bytes: Buffer.from(bytes), digest };
+}
+
+/** What was read last, until the next is: most files have not changed, and need no memory of their own. */
+const SCRATCH = Buffer.alloc(64 * 1024);
+
 /** No more than what the file had when it was opened: one that grows without end is cut, and seen at the next scan. */
 function readWhole(handle: number, size: number): Buffer {
-  const bytes = Buffer.alloc(size);
+  const bytes = size <= SCRATCH.length ? SCRATCH : Buffer.alloc(size);
   let length = 0;
   while (length < size) {
     const read = readSync(handle, bytes, length, size - length, null);

@@ -1,6 +1,7 @@
 /** When a change is held back as a whole: too much would go at once, or one bad manifest stops all (`atomic`). */
 import { errorAt } from '../manifest/diagnostic.ts';
 import { nameOf } from '../manifest/manifest.ts';
+import { locate } from '../manifest/position.ts';
 import type { AppliedSet, Verdict } from './compile.ts';
 
 /** A set smaller than this may lose more than half. */
@@ -24,8 +25,9 @@ export function pruneProblem(
   const halves = inForce.size >= GUARDED_SIZE && lost > inForce.size / 2;
   if (!(empties || halves) || isConfirmed(next, revision)) return null;
   const what = `${lost} of ${inForce.size} manifests would be removed at once, so nothing is changed`;
+  // Nothing stays in an empty set.
   const annotation =
-    revision === null
+    revision === null || next.size === 0
       ? ''
       : `, or put the annotation ${ALLOW_PRUNE}: "${revision.slice(0, 19)}" on a manifest that stays`;
   return `${what}; to allow it, start once with --allow-prune${annotation}`;
@@ -65,12 +67,10 @@ export function staleVerdicts(inForce: AppliedSet, reason: string): Verdicts {
 }
 
 function verdictOf(key: string, applied: Verdict['applied'] & object, reason: string): Verdict {
-  const { kind, tenant, name, file, digest } = applied.manifest;
+  const { kind, tenant, name, file, digest, document } = applied.manifest;
   const identity = { kind, tenant, name };
-  return stale(
-    { identity, key, file, line: 1, column: 1, digest, status: 'Stale', diagnostics: [], applied },
-    reason,
-  );
+  const place = { file, ...locate(document, '') };
+  return stale({ identity, key, ...place, digest, status: 'Stale', diagnostics: [], applied }, reason);
 }
 
 function stale(verdict: Verdict, reason: string): Verdict {

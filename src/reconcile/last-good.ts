@@ -42,9 +42,10 @@ export async function restoreLastGood({ rows, contents }: LastGood, deps: Compil
     const files = filesOf(group[0]!, contents);
     if (files === null) continue;
     const set = await loadManifests(makeTree(files, []));
-    for (const { key } of group) {
+    for (const { key, manifest } of group) {
       const one = set.found.get(key);
-      if (one !== undefined) found.set(key, one);
+      // Never another version than the one that was in force.
+      if (one?.manifest?.digest === manifest) found.set(key, one);
     }
   }
   const set: ManifestSet = { found, diagnostics: [], broken: new Set() };

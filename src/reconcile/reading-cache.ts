@@ -1,21 +1,24 @@
 /** Remembers what files hold, so that only those that have changed are read again. */
 import { type FileReading, type ReadFiles, readFiles } from '../manifest/read-file.ts';
-import type { TreeFile } from '../manifest/tree.ts';
+
+interface Known {
+  readonly digest: string;
+  readonly reading: FileReading;
+}
 
 /** A reader that keeps what its last call gave, and nothing of the calls before. */
 export function createReadingCache(read: ReadFiles = readFiles): ReadFiles {
-  let known: ReadonlyMap<string, FileReading> = new Map();
+  let known: ReadonlyMap<string, Known> = new Map();
   return async (files) => {
-    const fresh = files.filter((file) => !known.has(keyOf(file)));
-    const readings = await read(fresh);
-    const found = new Map(fresh.map((file, index) => [keyOf(file), readings[index]!]));
-    const all = files.map((file) => found.get(keyOf(file)) ?? known.get(keyOf(file))!);
-    known = new Map(files.map((file, index) => [keyOf(file), all[index]!]));
+    // By path: whose tenant a manifest is depends on it, so the same content elsewhere is read anew.
+    const readings = files.map(({ path, digest }) => {
+      const one = known.get(path);
+      return one?.digest === digest ? one.reading : null;
+    });
+    const fresh = await read(files.filter((_, index) => readings[index] === null));
+    const rest = fresh.values();
+    const all = readings.map((reading) => reading ?? rest.next().value!);
+    known = new Map(files.map(({ path, digest }, index) => [path, { digest, reading: all[index]! }]));
     return all;
   };
-}
-
-/** Whose tenant a manifest is depends on its path, so the same content elsewhere is read anew. */
-function keyOf({ path, digest }: TreeFile): string {
-  return `${digest} ${path}`;
 }

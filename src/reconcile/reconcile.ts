@@ -8,6 +8,7 @@ import type { Log } from '../log.ts';
 import { compareDiagnostics, type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
 import { loadManifests } from '../manifest/load.ts';
 import type { Identity } from '../manifest/manifest.ts';
+import { createPace } from '../manifest/pace.ts';
 import type { Tree } from '../manifest/tree.ts';
 import { TreeUnreadable } from '../manifest/tree.ts';
 import type { SnapshotHolder } from '../snapshot/holder.ts';
@@ -164,6 +165,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     started: number,
   ): Promise<void> {
     const now = isoTime(clock.now());
+    const breathe = createPace();
     const applied = new Map<string, Applied>(
       [...next].flatMap(([key, one]) => (one.applied === null ? [] : [[key, one.applied]])),
     );
@@ -172,16 +174,19 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     const generation = nothing ? status.generation : status.generation + 1;
     if (!nothing && (held === null || status.generation === 0))
       holder.swap(assemble(next.values(), serving, generation));
+    await breathe();
     const loose = looseOf(diagnostics, next);
     const changes = [
       ...changesBetween(state.known, next, revision, author),
       ...looseChanges(state.loose, loose, revision, author),
     ];
+    await breathe();
     const states = statesOf(next, state.states, revision, now);
     const bad = [...states.values()].filter((one) => one.status !== 'Ready').length;
     const degraded = bad > 0 || held !== null || diagnostics.some(({ severity }) => severity === 'error');
     const rows = held === null ? await keep(applied, tree) : state.rows;
     const settled = { error: held === null ? null : `held: ${held}`, degraded };
+    await breathe();
     const known = knownOf(next);
     state = {
       digest: tree.digest,
@@ -224,6 +229,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
           ? 'configuration applied, with errors'
           : 'configuration applied',
     );
+    await breathe();
     tellErrors(next, diagnostics);
     events.write(
       [...changes, { event_type: 'ReconcileCompleted', tenant_id: null, payload: summary }],

@@ -56,10 +56,16 @@ export function remoteSource(
     const fetch = ['fetch', '--quiet', '--no-tags', '--depth', '1', '--no-recurse-submodules'];
     const refs = ['--end-of-options', options.url, `+${name}:${kept}`];
     await git.run(['--git-dir', gitDir, ...fetch, '--no-write-fetch-head', ...refs], REMOTE);
-    // What is not the newest is never read again, and would be kept for good.
-    const collect = ['-c', 'gc.auto=1000', '-c', 'gc.autoDetach=false', '--git-dir', gitDir, 'gc'];
-    await git.run([...collect, '--auto', '--quiet', '--prune=now'], { timeout_ms: REMOTE.timeout_ms });
+    await tidy(gitDir);
     return gitDir;
+  }
+
+  /** What is not the newest is never read again, and would be kept for good. */
+  async function tidy(gitDir: string): Promise<void> {
+    const often = ['gc.auto=500', 'gc.autoPackLimit=8', 'gc.autoDetach=false'].flatMap((one) => ['-c', one]);
+    const collect = [...often, '--git-dir', gitDir, 'gc', '--auto', '--quiet', '--prune=now'];
+    // Only a matter of space: what cannot be tidied now is tidied after another fetch.
+    await git.run(collect, { timeout_ms: REMOTE.timeout_ms }).catch(() => {});
   }
 
   /** Where an earlier run has kept what it read. */

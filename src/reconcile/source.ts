@@ -34,10 +34,11 @@ const READS = 5;
 export function directorySource(dir: string, git: Git): Source {
   let known: { readonly digest: string; readonly commit: string; readonly author: Author | null } | null =
     null;
+  let tree: Tree | null = null;
   return {
     async read() {
       const linked = commitOfLink(dir);
-      const tree = await readSteadily(dir);
+      tree = await readSteadily(dir, tree);
       const place = await asUnreadable(() => findCheckout(dir, git));
       if (place === null) {
         // A link that was swapped meanwhile names another commit than the one that was read.
@@ -174,10 +175,10 @@ function checkOutside(path: string, top: string): void {
   throw new TreeUnreadable(`${path}, which says who may sign, is in the checkout itself; put it elsewhere`);
 }
 
-async function readSteadily(dir: string): Promise<Tree> {
+async function readSteadily(dir: string, earlier: Tree | null): Promise<Tree> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await readTree(dir);
+      return await readTree(dir, earlier);
     } catch (error) {
       if (!(error instanceof TreeUnreadable) || attempt === READS) throw error;
     }

@@ -43,12 +43,7 @@ function stateOf(
     digest,
     applied_digest,
     revision_attempted: same ? earlier.revision_attempted : revision,
-    revision_applied:
-      applied === null
-        ? null
-        : earlier?.applied_digest === applied_digest
-          ? earlier.revision_applied
-          : revision,
+    revision_applied: revisionApplied(verdict, earlier, revision),
     changed_at: same ? earlier.changed_at : now,
   };
 }
@@ -56,4 +51,16 @@ function stateOf(
 /** With the hint: status is where a manifest is mended by. */
 function reasonOf({ message, hint }: Diagnostic): string {
   return hint === null ? message : `${message} (${hint})`;
+}
+
+/** null: nothing is in force, or it was left by an earlier run, and of which revision nobody knows any more. */
+function revisionApplied(
+  { applied, digest }: Verdict,
+  earlier: ManifestState | undefined,
+  revision: string,
+): string | null {
+  if (applied === null) return null;
+  const inForce = applied.manifest.digest;
+  if (earlier?.applied_digest === inForce) return earlier.revision_applied;
+  return inForce === digest ? revision : null;
 }

@@ -17,7 +17,7 @@ export interface ManifestState {
   readonly digest: string | null;
   /** Digest of the version in force; null: none is. */
   readonly applied_digest: string | null;
-  /** The revision that was tried last, and the one in force; null: none is. */
+  /** The revision that was tried last, and the one in force; null: none is, or it is of an earlier run. */
   readonly revision_attempted: string;
   readonly revision_applied: string | null;
   /** ISO 8601 UTC, of the last change of this state. */
