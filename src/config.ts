@@ -162,7 +162,8 @@ export function environment(
     | 'SEAL_GATEWAY_URL'
     | 'SEAL_GATEWAY_CONTROL_URL'
     | 'SEAL_GATEWAY_OPERATOR_TOKEN'
-    | 'GITHUB_STEP_SUMMARY',
+    | 'GITHUB_STEP_SUMMARY'
+    | 'GITHUB_WORKSPACE',
   env: NodeJS.ProcessEnv = process.env,
 ): string | null {
   return env[name] ?? null;

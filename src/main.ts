@@ -20,6 +20,7 @@ import type { Log } from './log.ts';
 import { createSource } from './reconcile/create-source.ts';
 import { createDrafts } from './reconcile/draft.ts';
 import { createGit } from './reconcile/git.ts';
+import { writeInForce } from './reconcile/in-force.ts';
 import { operatorKeys } from './reconcile/operator-keys.ts';
 import { startReconciler } from './reconcile/reconcile.ts';
 import { resourcesOf } from './reconcile/resources.ts';
@@ -87,6 +88,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const controlPlane = createControlPlane({
       status,
       resources: () => resourcesOf(states(), applied()),
+      manifests: () => writeInForce(applied(), status().revision),
       draft: createDrafts({ applied, states }),
       events: store,
       verifyOperator: operatorVerifier(config.auth, clock, log),

@@ -1,34 +1,66 @@
 /** Diagnostics in the formats of CI systems: GitHub annotations, SARIF 2.1.0, JUnit XML. */
-import { posix } from 'node:path';
+import { relative, resolve, sep } from 'node:path';
+import { environment } from '../config.ts';
 import { type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
 
+/** What a CI system shows at a line of a file. */
+export interface Annotation {
+  readonly level: 'error' | 'warning' | 'notice';
+  readonly title: string;
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+const LEVELS = ['error', 'warning', 'notice'] as const;
 /** GitHub shows ten of a level and step; the last one says how many more there are. */
 const MAX_ANNOTATIONS = 10;
 
-/** Workflow commands, one a line; `dir` is put before the file names. Empty for no diagnostics. */
-export function annotations(diagnostics: readonly Diagnostic[], dir: string): string {
-  const lines: string[] = [];
-  for (const severity of ['error', 'warning'] as const) {
-    const all = diagnostics.filter((one) => one.severity === severity);
+/**
+ * A directory as CI systems name it: below the top of the repository, which on GitHub need not be where the command
+ * runs.
+ */
+export function repositoryPath(dir: string): string {
+  const top = environment('GITHUB_WORKSPACE') ?? '.';
+  return relative(resolve(top), resolve(dir)).split(sep).join('/');
+}
+
+/** A diagnostic without its place. */
+function saidOf({ message, hint }: Diagnostic): string {
+  return hint === null ? message : `${message} (${hint})`;
+}
+
+export function annotationOf(diagnostic: Diagnostic): Annotation {
+  const { severity, rule, file, line, column } = diagnostic;
+  return { level: severity, title: rule, file, line, column, message: saidOf(diagnostic) };
+}
+
+/** Workflow commands, one a line; `dir` is put before the file names. Empty for no annotations. */
+export function annotations(list: readonly Annotation[], dir: string): string {
+  const lines = LEVELS.flatMap((level) => {
+    const all = list.filter((one) => one.level === level);
     const told = all.length > MAX_ANNOTATIONS ? all.slice(0, MAX_ANNOTATIONS - 1) : all;
-    for (const { file, line, column, message, hint, rule } of told) {
-      const properties = {
-        file: posix.join(dir, file),
-        line: String(line),
-        col: String(column),
-        title: rule,
-      };
-      const list = Object.entries(properties).map(([name, value]) => `${name}=${escaped(value, true)}`);
-      lines.push(
-        `::${severity} ${list.join(',')}::${escaped(hint === null ? message : `${message} (${hint})`, false)}`,
-      );
-    }
-    if (told.length < all.length)
-      lines.push(
-        `::${severity} title=more::${all.length - told.length} more of them; run seal-gateway validate`,
-      );
-  }
-  return lines.map((line) => `${line}\n`).join('');
+    const [next] = all.slice(told.length);
+    if (next === undefined) return told;
+    // GitHub shows an annotation that has no line nowhere in the diff.
+    return [
+      ...told,
+      { ...next, title: 'more', message: `${all.length - told.length} more of them: see the log` },
+    ];
+  });
+  return lines.map((line) => command(line, dir)).join('');
+}
+
+function command({ level, title, file, line, column, message }: Annotation, dir: string): string {
+  const properties = { file: pathOf(dir, file), line: String(line), col: String(column), title };
+  const list = Object.entries(properties).map(([name, value]) => `${name}=${escaped(value, true)}`);
+  return `::${level} ${list.join(',')}::${escaped(message, false)}\n`;
+}
+
+/** Text of a log in which no line is a workflow command, whatever names and values it holds. `token`: nobody knows it. */
+export function asLog(text: string, token: string): string {
+  return `::stop-commands::${token}\n${text}::${token}::\n`;
 }
 
 function escaped(text: string, property: boolean): string {
@@ -36,46 +68,64 @@ function escaped(text: string, property: boolean): string {
   return property ? data.replaceAll(':', '%3A').replaceAll(',', '%2C') : data;
 }
 
+function pathOf(dir: string, file: string): string {
+  return dir === '' ? file : `${dir}/${file}`;
+}
+
 /** A SARIF log, as code scanning takes it. */
 export function sarif(diagnostics: readonly Diagnostic[], dir: string, version: string): string {
-  const rules = [...new Set(diagnostics.map(({ rule }) => rule))].sort().map((id) => ({ id }));
-  const results = diagnostics.map(({ rule, severity, message, hint, file, line, column }) => ({
-    ruleId: rule,
-    level: severity,
-    message: { text: hint === null ? message : `${message} (${hint})` },
+  const ids = [...new Set(diagnostics.map(({ rule }) => rule))].sort();
+  const results = diagnostics.map((diagnostic) => ({
+    ruleId: diagnostic.rule,
+    ruleIndex: ids.indexOf(diagnostic.rule),
+    level: diagnostic.severity,
+    message: { text: saidOf(diagnostic) },
     locations: [
       {
         physicalLocation: {
-          artifactLocation: { uri: posix.join(dir, file) },
-          region: { startLine: line, startColumn: column },
+          artifactLocation: {
+            uri: pathOf(dir, diagnostic.file).split('/').map(encodeURIComponent).join('/'),
+          },
+          region: { startLine: diagnostic.line, startColumn: diagnostic.column },
         },
       },
     ],
   }));
-  const driver = { name: 'seal-gateway', semanticVersion: version, rules };
-  return `${JSON.stringify({ $schema: 'https://json.schemastore.org/sarif-2.1.0.json', version: '2.1.0', runs: [{ tool: { driver }, results }] }, null, 2)}\n`;
+  const driver = { name: 'seal-gateway', semanticVersion: version, rules: ids.map((id) => ({ id })) };
+  const log = {
+    $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
+    version: '2.1.0',
+    runs: [{ tool: { driver }, columnKind: 'utf16CodeUnits', results }],
+  };
+  return `${JSON.stringify(log, null, 2)}\n`;
 }
 
 /** A test case for each file that has diagnostics, and one for the whole when there are none. */
 export function junit(diagnostics: readonly Diagnostic[], dir: string): string {
-  const files = [...new Set(diagnostics.map(({ file }) => file))];
-  const cases = files.map((file) => {
-    const own = diagnostics.filter((one) => one.file === file);
-    const errors = own.filter(({ severity }) => severity === 'error');
+  const files = Map.groupBy(diagnostics, ({ file }) => file);
+  const cases = [...files].map(([file, own]) => {
+    const errors = own.filter(({ severity }) => severity === 'error').length;
     const text = xml(own.map(formatDiagnostic).join('\n'));
     const body =
-      errors.length > 0
-        ? `<failure message="${errors.length} error${errors.length === 1 ? '' : 's'}">${text}</failure>`
+      errors > 0
+        ? `<failure message="${errors} error${errors === 1 ? '' : 's'}">${text}</failure>`
         : `<system-out>${text}</system-out>`;
     return {
-      failed: errors.length > 0,
-      xml: `    <testcase classname="${xml(dir)}" name="${xml(file)}">${body}</testcase>`,
+      failed: errors > 0,
+      xml: `<testcase classname="${xml(dir)}" name="${xml(file)}">${body}</testcase>`,
     };
   });
   if (cases.length === 0)
-    cases.push({ failed: false, xml: `    <testcase classname="${xml(dir)}" name="manifests"/>` });
-  const failures = cases.filter(({ failed }) => failed).length;
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n  <testsuite name="seal-gateway validate" tests="${cases.length}" failures="${failures}">\n${cases.map((one) => one.xml).join('\n')}\n  </testsuite>\n</testsuites>\n`;
+    cases.push({ failed: false, xml: `<testcase classname="${xml(dir)}" name="manifests"/>` });
+  const counts = `tests="${cases.length}" failures="${cases.filter(({ failed }) => failed).length}"`;
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites ${counts}>`,
+    `  <testsuite name="seal-gateway" ${counts}>`,
+    ...cases.map((one) => `    ${one.xml}`),
+    '  </testsuite>',
+    '</testsuites>\n',
+  ].join('\n');
 }
 
 /** Text of an XML document; what XML 1.0 cannot hold is replaced. */

@@ -1,7 +1,7 @@
 /** `seal-gateway audit list|tail|verify`: reads the trail that the configuration names, also beside a running gateway. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { EventType } from '../audit/event.ts';
 import { type Anchor, type Verification, verifyChain } from '../audit/verify.ts';
 import { loadConfig } from '../config.ts';
@@ -75,10 +75,33 @@ export function addAudit(program: Command, { console }: CliDeps): void {
     );
 }
 
+/** All of them: a mistyped one would find nothing, as if nothing had happened. */
+const EVENT_TYPES: Readonly<Record<EventType, true>> = {
+  ToolCallAuthorized: true,
+  ToolCallRejected: true,
+  WorkflowInvocationStarted: true,
+  WorkflowStepExecuted: true,
+  WorkflowInvocationCompleted: true,
+  WorkflowInvocationFailed: true,
+  CredentialExchangeCompleted: true,
+  CredentialExchangeFailed: true,
+  ApiSpecRegistered: true,
+  WorkflowRegistered: true,
+  CliToolRegistered: true,
+  ManifestApplied: true,
+  ManifestRejected: true,
+  ManifestRemoved: true,
+  ReconcileCompleted: true,
+};
+
 function filterOptions(command: Command): Command {
   return command
     .option('--config <file>', 'gateway.yaml that names the database')
-    .option('--type <event>', 'only this event type, such as ToolCallRejected')
+    .addOption(
+      new Option('--type <event>', 'only this event type, such as ToolCallRejected').choices(
+        Object.keys(EVENT_TYPES),
+      ),
+    )
     .option('--execution <id>', 'only this execution')
     .option('--tenant <name>', 'only this tenant')
     .option('--since <time>', 'only from this time on, such as 2026-01-31T12:00:00Z');
@@ -102,9 +125,11 @@ async function follow(
   show: (events: readonly PositionedEvent[]) => void,
   stopped: AbortSignal,
 ): Promise<void> {
+  // The end of the trail comes first, so that nothing is lost between the two.
+  const [newest] = await reader.query({ limit: 1 });
   const first = await reader.query(filter);
   show(first);
-  let after = first.at(-1)?.position ?? (await reader.query({ limit: 1 })).at(-1)?.position ?? 0;
+  let after = first.at(-1)?.position ?? newest?.position ?? 0;
   while (!stopped.aborted) {
     const next = await reader.query({ ...filter, after, limit: 1_000 });
     show(next);
@@ -141,7 +166,12 @@ async function withReader(
 }
 
 function rowOf({ created_at, event_type, execution_id, payload }: PositionedEvent): string[] {
-  return [created_at, event_type, execution_id ?? '-', summaryOf(payload)];
+  return [created_at, event_type, execution_id ?? '-', summaryOf(payload)].map(onOneLine);
+}
+
+/** Names that callers have sent may hold line ends and the escape codes of terminals. */
+function onOneLine(text: string): string {
+  return text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
 }
 
 /** The facts of an event that a person looks for first. */
@@ -165,7 +195,7 @@ const FACTS = [
 
 function summaryOf(payload: Readonly<Record<string, unknown>>): string {
   const facts = FACTS.filter((name) => payload[name] !== undefined && payload[name] !== null);
-  return facts.map((name) => `${name}=${String(payload[name]).replace(/\s+/g, ' ').slice(0, 120)}`).join(' ');
+  return facts.map((name) => `${name}=${onOneLine(String(payload[name])).slice(0, 120)}`).join(' ');
 }
 
 function reportOf({ writers, problems, problems_left_out, events }: Verification, anchored: boolean): string {
@@ -184,13 +214,13 @@ function reportOf({ writers, problems, problems_left_out, events }: Verification
 /** What `verify --output json` printed, or a list of {writer, seq, hash}. */
 function readAnchors(file: string): Anchor[] {
   try {
-    const value = JSON.parse(readFileSync(file, 'utf8'));
-    if (Array.isArray(value)) return value as Anchor[];
-    return (value as Verification).writers.map(({ writer, last_seq, head_hash }) => ({
-      writer,
-      seq: last_seq,
-      hash: head_hash,
-    }));
+    const value = JSON.parse(readFileSync(file, 'utf8')) as Anchor[] | Verification;
+    const anchors = Array.isArray(value)
+      ? value
+      : value.writers.map(({ writer, last_seq, head_hash }) => ({ writer, seq: last_seq, hash: head_hash }));
+    const bad = anchors.findIndex(({ writer, seq, hash }) => !writer || !Number.isSafeInteger(seq) || !hash);
+    if (bad !== -1) throw new Error(`entry ${bad} has not writer, seq and hash`);
+    return anchors;
   } catch (error) {
     throw new CliError(
       `--anchors ${file}: expected what "audit verify --output json" printed (${(error as Error).message})`,

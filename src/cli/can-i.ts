@@ -3,13 +3,15 @@ import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
 import { ERRORS } from '../errors.ts';
 import { policyNames } from '../invoke/decide.ts';
-import type { Manifest } from '../manifest/manifest.ts';
+import { formatDiagnostic } from '../manifest/diagnostic.ts';
+import { type Identity, keyOf, type Manifest } from '../manifest/manifest.ts';
 import { locate } from '../manifest/position.ts';
 import { type Decision, explain, type TriedRule } from '../policy/evaluate.ts';
+import { matchesAny } from '../policy/match.ts';
 import type { Side } from '../reconcile/plan.ts';
-import { type JsonObject, type Snapshot, visible } from '../snapshot/snapshot.ts';
+import { type JsonObject, type Snapshot, type Tool, visible } from '../snapshot/snapshot.ts';
 import { argumentsOf } from './call.ts';
-import { validSide } from './local-side.ts';
+import { type LocalSet, readSet } from './local-side.ts';
 import { CliError, type OutputOptions, print } from './output.ts';
 import type { CliDeps } from './program.ts';
 
@@ -37,17 +39,27 @@ export interface Answer {
   readonly code: number | null;
   readonly name: string | null;
   readonly reason: string;
-  /** The rule that decided; null: no such context, so there is no rule. */
+  /** The rule that decided; null: what it would stand in does not exist, or is not valid. */
   readonly rule: PlacedRule | null;
   readonly tried: readonly PlacedRule[];
-  /** Problems with the arguments: the call would be allowed, and then refused with 4000. */
-  readonly argument_problems: readonly string[];
+  /** Why the call would be refused although policy allows it: the tool is not there, or the arguments do not fit. */
+  readonly problems: readonly string[];
+}
+
+export interface Question {
+  readonly context: string;
+  /** null: the caller has none. */
+  readonly tenant: string | null;
+  readonly tool: string;
+  readonly arguments: JsonObject;
 }
 
 export function addCanI(program: Command, { console }: CliDeps): void {
   program
     .command('can-i')
-    .description('Say whether a security context allows a call, and by which rule (rate limits apart)')
+    .description(
+      'Say whether a security context allows a call, and by which rule (rate limits and issuers apart)',
+    )
     .requiredOption('--context <name>', 'SecurityContext of the caller')
     .requiredOption('--tool <name>', 'tool that would be called')
     .option('--tenant <name>', 'tenant of the caller')
@@ -57,70 +69,97 @@ export function addCanI(program: Command, { console }: CliDeps): void {
     .option('--config <file>', 'gateway.yaml that names the directory')
     .option('--explain', 'show every rule that was tried')
     .action(async (options: CanIOptions) => {
+      const { context, tool, tenant = null } = options;
       const dir = options.dir ?? loadConfig(options.config).config.manifests.dir;
-      const { side, snapshot } = await validSide(dir);
-      const call = { tool: options.tool, arguments: argumentsOf(options) as JsonObject };
-      const answer = ask(side, snapshot, options.context, options.tenant ?? null, call);
+      const set = await readSet(dir);
+      if (set.errors.length > 0)
+        console.err(
+          `seal-gateway: ${dir} has errors (see seal-gateway validate); this is what the rest of it says\n`,
+        );
+      const answer = ask(set, { context, tenant, tool, arguments: argumentsOf(options) as JsonObject });
       print(console, options, answer, textOf(answer, options.explain ?? false));
-      if (!answer.allowed || answer.argument_problems.length > 0) throw new CliError('');
+      if (!answer.allowed || answer.problems.length > 0) throw new CliError('');
     });
 }
 
 /** What the policy of a set of manifests says. */
-export function ask(
-  side: Side,
-  snapshot: Snapshot,
-  contextName: string,
-  tenant: string | null,
-  call: { readonly tool: string; readonly arguments: JsonObject },
-): Answer {
-  const refused = (reason: string): Answer => ({
-    ...{ allowed: false, code: ERRORS.POLICY_TOOL_NOT_ALLOWED.code, name: 'POLICY_TOOL_NOT_ALLOWED', reason },
-    ...{ rule: null, tried: [], argument_problems: [] },
-  });
-  const context = visible(snapshot.contexts, tenant, contextName);
-  if (context === undefined)
-    return refused(`there is no SecurityContext ${contextName} that this caller may use`);
-  if (tenant !== null && snapshot.tenants.get(tenant)?.suspended !== false) {
-    return refused(`there is no Tenant ${tenant}, or it is suspended`);
-  }
-  const tool = visible(snapshot.tools, tenant, call.tool);
+export function ask({ side, snapshot }: Pick<LocalSet, 'side' | 'snapshot'>, question: Question): Answer {
+  const { tenant, tool: name, arguments: args } = question;
+  const refusal = tenantRefusal(side, snapshot, question) ?? contextRefusal(side, snapshot, question);
+  if (refusal !== null) return refusal;
+  const context = visible(snapshot.contexts, tenant, question.context)!;
+  const tool = visible(snapshot.tools, tenant, name);
+  const call = { tool: name, arguments: args };
   const names = policyNames(tool, { ...call, inexact: null });
   const { decision, tried } = explain(context, { ...call, ...names, tool_patterns: null });
-  const verdict = side.verdicts.get(`SecurityContext/${context.tenant ?? ''}/${context.name}`);
-  const manifest = verdict?.applied?.manifest as Manifest;
+  const manifest = manifestOf(side, { kind: 'SecurityContext', tenant: context.tenant, name: context.name })!;
   const placed = tried.map((rule) => place(manifest, rule));
-  const argument_problems = !decision.allow
-    ? []
-    : tool?.kind === 'workflow'
-      ? tool.validate(call.arguments)
-      : tool === undefined
-        ? [`there is no tool ${call.tool}`]
-        : [];
   return {
     ...outcome(decision),
     rule: decidingRule(manifest, decision, placed),
     tried: placed,
-    argument_problems,
+    problems: decision.allow ? problemsOf(tool, question) : [],
   };
+}
+
+/** In the order of policy/select.ts. */
+function tenantRefusal(side: Side, snapshot: Snapshot, { tenant: name, context }: Question): Answer | null {
+  if (name === null) return null;
+  const tenant = snapshot.tenants.get(name);
+  const manifest = manifestOf(side, { kind: 'Tenant', tenant: null, name });
+  if (tenant === undefined || manifest === null)
+    return refused(absent(side, { kind: 'Tenant', tenant: null, name }));
+  const by = (rule: string): PlacedRule => place(manifest, { rule, outcome: 'failed', detail: '' });
+  if (tenant.suspended) return refused(`tenant ${name} is suspended`, by('suspended'));
+  const listed = tenant.allowed_security_contexts;
+  if (listed === null || matchesAny(listed, context)) return null;
+  return refused(`tenant ${name} may not use context ${context}`, by('allowed_security_contexts'));
+}
+
+function contextRefusal(side: Side, snapshot: Snapshot, { tenant, context: name }: Question): Answer | null {
+  if (visible(snapshot.contexts, tenant, name) !== undefined) return null;
+  const own = { kind: 'SecurityContext', tenant, name } as const;
+  return refused(absent(side, side.verdicts.has(keyOf(own)) ? own : { ...own, tenant: null }));
+}
+
+/** Why something is not in force. */
+function absent({ verdicts }: Side, identity: Identity): string {
+  const { kind, name } = identity;
+  const verdict = verdicts.get(keyOf(identity));
+  if (verdict === undefined) {
+    const others = [...verdicts.values()].filter(
+      (one) => one.identity.kind === kind && one.identity.name === name,
+    );
+    const owner = others[0]?.identity.tenant ?? null;
+    return owner === null
+      ? `there is no ${kind} ${name}`
+      : `the ${kind} ${name} is for callers of tenant ${owner} alone`;
+  }
+  const error = verdict.diagnostics.find(({ severity }) => severity === 'error');
+  return `the ${kind} ${name} is not valid${error === undefined ? '' : `: ${formatDiagnostic(error)}`}`;
+}
+
+function refused(reason: string, rule: PlacedRule | null = null): Answer {
+  const { code } = ERRORS.POLICY_TOOL_NOT_ALLOWED;
+  const tried = rule === null ? [] : [rule];
+  return { allowed: false, code, name: 'POLICY_TOOL_NOT_ALLOWED', reason, rule, tried, problems: [] };
+}
+
+function problemsOf(tool: Tool | undefined, { tool: name, arguments: args }: Question): string[] {
+  if (tool === undefined) return [`4001 TOOL_NOT_FOUND: there is no tool ${name}`];
+  if (tool.kind === 'unavailable') return [`4002 TOOL_UNAVAILABLE: ${tool.reason}`];
+  if (tool.kind === 'cli') return [];
+  return tool.validate(args).map((problem) => `4000 INVALID_ARGUMENTS: ${problem}`);
 }
 
 function outcome(decision: Decision): Pick<Answer, 'allowed' | 'code' | 'name' | 'reason'> {
   if (!decision.allow) {
-    return {
-      allowed: false,
-      code: ERRORS[decision.error].code,
-      name: decision.error,
-      reason: decision.reason,
-    };
+    const { error, reason } = decision;
+    return { allowed: false, code: ERRORS[error].code, name: error, reason };
   }
   const { index, tool_pattern } = decision.capability;
-  return {
-    allowed: true,
-    code: null,
-    name: null,
-    reason: `capabilities[${index}] (${tool_pattern}) allows this call`,
-  };
+  const reason = `capabilities[${index}] (${tool_pattern}) allows this call`;
+  return { allowed: true, code: null, name: null, reason };
 }
 
 function decidingRule(manifest: Manifest, decision: Decision, tried: readonly PlacedRule[]): PlacedRule {
@@ -131,6 +170,10 @@ function decidingRule(manifest: Manifest, decision: Decision, tried: readonly Pl
   );
 }
 
+function manifestOf({ verdicts }: Side, identity: Identity): Manifest | null {
+  return verdicts.get(keyOf(identity))?.applied?.manifest ?? null;
+}
+
 /** `capabilities[2].path_allowlist` as the pointer `/spec/capabilities/2/path_allowlist`, and where that is. */
 function place(manifest: Manifest, rule: TriedRule): PlacedRule {
   const pointer = `/spec/${rule.rule.replaceAll(/\[(\d+)\]/g, '/$1').replaceAll('.', '/')}`;
@@ -138,23 +181,22 @@ function place(manifest: Manifest, rule: TriedRule): PlacedRule {
 }
 
 function textOf(answer: Answer, all: boolean): string {
-  const fits = answer.argument_problems.length === 0;
-  const head = answer.allowed
-    ? fits
+  const [problem] = answer.problems;
+  const head = !answer.allowed
+    ? `denied: ${answer.code} ${answer.name}`
+    : problem === undefined
       ? 'allowed'
-      : 'allowed by policy, but refused: 4000 INVALID_ARGUMENTS'
-    : `denied: ${answer.code} ${answer.name}`;
+      : `allowed by policy, but refused: ${problem}`;
   const lines = [head, `  ${answer.reason}`];
   if (answer.rule !== null) lines.push(`  ${whereOf(answer.rule)} ${answer.rule.rule}`);
-  lines.push(...answer.argument_problems.map((problem) => `  but the arguments do not fit: ${problem}`));
-  if (all && answer.tried.length > 0) {
-    lines.push('rules tried, in order:');
-    for (const rule of answer.tried)
-      lines.push(
-        `  ${whereOf(rule)} ${rule.rule}: ${rule.outcome.replace('_', ' ')}${rule.detail === '' ? '' : `, ${rule.detail}`}`,
-      );
-  }
+  lines.push(...answer.problems.slice(1).map((one) => `  also ${one}`));
+  if (all && answer.tried.length > 0) lines.push('rules tried, in order:', ...answer.tried.map(triedLine));
   return lines.join('\n');
+}
+
+function triedLine(rule: PlacedRule): string {
+  const detail = rule.detail === '' ? '' : `, ${rule.detail}`;
+  return `  ${whereOf(rule)} ${rule.rule}: ${rule.outcome.replace('_', ' ')}${detail}`;
 }
 
 function whereOf({ file, line, column }: PlacedRule): string {

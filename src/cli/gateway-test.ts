@@ -1,13 +1,9 @@
 /** Runs the cases of GatewayTest files: policy by the real evaluator, workflows by the real engine on canned replies. */
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { systemClock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import { createEgress } from '../execute/egress.ts';
 import { runWorkflow } from '../execute/workflow.ts';
-import type { Side } from '../reconcile/plan.ts';
 import {
   type JsonObject,
   type Snapshot,
@@ -15,7 +11,10 @@ import {
   visible,
   type WorkflowTool,
 } from '../snapshot/snapshot.ts';
+import { packageVersion } from '../version.ts';
 import { ask } from './can-i.ts';
+import { type CannedReply, type CannedUpstream, serveCanned } from './canned-upstream.ts';
+import type { LocalSet } from './local-side.ts';
 
 export interface PolicyCase {
   readonly name?: string;
@@ -24,12 +23,6 @@ export interface PolicyCase {
   readonly tool: string;
   readonly arguments?: JsonObject;
   readonly expect: string;
-}
-
-export interface CannedReply {
-  readonly status?: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: unknown;
 }
 
 export interface WorkflowCase {
@@ -48,17 +41,29 @@ export interface CaseResult {
   readonly failure: string | null;
 }
 
-/** One call held against the policy. */
-export function runPolicyCase(side: Side, snapshot: Snapshot, one: PolicyCase): CaseResult {
-  const call = { tool: one.tool, arguments: one.arguments ?? {} };
-  const answer = ask(side, snapshot, one.context, one.tenant ?? null, call);
+/** One call held against the policy. `allow` means that the call would be made. */
+export function runPolicyCase(set: Pick<LocalSet, 'side' | 'snapshot'>, one: PolicyCase): CaseResult {
+  const { context, tenant = null, tool, arguments: args = {}, expect } = one;
+  const name = one.name ?? `${context}: ${tool} -> ${expect}`;
+  const unknown = unknownName(set.snapshot, context, tenant);
+  if (unknown !== null) return { name, failure: unknown };
+  const answer = ask(set, { context, tenant, tool, arguments: args });
   const got = answer.allowed ? 'allow' : answer.name!;
-  const passed = one.expect === got || (one.expect === 'deny' && !answer.allowed);
+  const passed = expect === got || (expect === 'deny' && !answer.allowed);
   const rule = answer.rule === null ? '' : ` at ${answer.rule.file}:${answer.rule.line}`;
+  if (!passed) return { name, failure: `expected ${expect}, got ${got}: ${answer.reason}${rule}` };
+  const [problem] = answer.problems;
   return {
-    name: one.name ?? `${one.context}: ${one.tool} -> ${one.expect}`,
-    failure: passed ? null : `expected ${one.expect}, got ${got}: ${answer.reason}${rule}`,
+    name,
+    failure: problem === undefined ? null : `policy allows it, but the call is refused: ${problem}`,
   };
+}
+
+/** A slip of the pen is denied everything, and must not pass for a rule that holds. */
+function unknownName({ contexts, tenants }: Snapshot, context: string, tenant: string | null): string | null {
+  if (![...contexts.values()].some(({ name }) => name === context))
+    return `there is no SecurityContext ${context}`;
+  return tenant === null || tenants.has(tenant) ? null : `there is no Tenant ${tenant}`;
 }
 
 /** One run of a workflow against a server on loopback that gives the canned replies. */
@@ -66,45 +71,36 @@ export async function runWorkflowCase(snapshot: Snapshot, one: WorkflowCase): Pr
   const name = one.name ?? `${one.tool} -> ${one.error ?? 'output'}`;
   const tool = visible(snapshot.tools, one.tenant ?? null, one.tool);
   if (tool?.kind !== 'workflow') return { name, failure: `there is no ToolWorkflow ${one.tool}` };
-  const unknown = Object.keys(one.replies ?? {}).filter(
-    (step) => !tool.steps.some((known) => known.name === step),
-  );
+  const steps = new Set(tool.steps.map((step) => step.name));
+  const unknown = Object.keys(one.replies ?? {}).filter((step) => !steps.has(step));
   if (unknown.length > 0) return { name, failure: `${one.tool} has no step ${unknown.join(', ')}` };
-  const got = await outcomeOf(tool, one);
-  if ('error' in got) {
-    const passed = one.error === got.error.name;
-    return {
-      name,
-      failure: passed
-        ? null
-        : `expected ${one.error ?? 'an output'}, got ${got.error.name}: ${got.error.message}`,
-    };
+  const upstream = await serveCanned(one.replies ?? {});
+  try {
+    const got = await outcomeOf(tool, one.arguments ?? {}, upstream);
+    return { name, failure: upstream.problem() ?? failureOf(one, got, upstream.left()) };
+  } finally {
+    await upstream.close();
   }
-  if (one.error !== undefined)
-    return { name, failure: `expected ${one.error}, got the output ${JSON.stringify(got.output)}` };
-  const passed = isDeepStrictEqual(JSON.parse(JSON.stringify(got.output ?? null)), one.output);
-  return {
-    name,
-    failure: passed
-      ? null
-      : `expected the output ${JSON.stringify(one.output)}, got ${JSON.stringify(got.output)}`,
-  };
 }
 
 type Outcome = { readonly output: unknown } | { readonly error: GatewayError };
 
-async function outcomeOf(
-  tool: WorkflowTool,
-  { arguments: args = {}, replies = {} }: WorkflowCase,
-): Promise<Outcome> {
+function failureOf({ error, output }: WorkflowCase, got: Outcome, left: readonly string[]): string | null {
+  const expected = error ?? `the output ${JSON.stringify(output)}`;
+  if ('error' in got) {
+    const { name, message } = got.error;
+    return name === error ? null : `expected ${expected}, got ${name}: ${message}`;
+  }
+  const text = JSON.stringify(got.output ?? null);
+  if (error !== undefined || !isDeepStrictEqual(JSON.parse(text), JSON.parse(JSON.stringify(output))))
+    return `expected ${expected}, got the output ${text}`;
+  return left.length === 0 ? null : `no request took the last replies of step ${left.join(', ')}`;
+}
+
+async function outcomeOf(tool: WorkflowTool, args: JsonObject, { port }: CannedUpstream): Promise<Outcome> {
   const [problem] = tool.validate(args);
   if (problem !== undefined) return { error: new GatewayError('INVALID_ARGUMENTS', problem) };
-  const queues = new Map(Object.entries(replies).map(([step, list]) => [step, [...list]]));
-  const server = createServer((request, response) => answer(request, response, queues));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const egress = createEgress();
+  const egress = createEgress({ version: packageVersion() });
   try {
     const canned = { ...tool, steps: tool.steps.map((step) => redirected(step, port)) };
     const deps = { egress, credentials: async () => null, clock: systemClock };
@@ -114,31 +110,11 @@ async function outcomeOf(
     throw error;
   } finally {
     await egress.close();
-    server.closeAllConnections();
-    server.close();
   }
 }
 
 /** The step's requests go to the server, below a path that tells whose they are. */
 function redirected(step: Step, port: number): Step {
-  const base_url = new URL(`http://127.0.0.1:${port}/${step.name}`);
+  const base_url = new URL(`http://127.0.0.1:${port}/${encodeURIComponent(step.name)}`);
   return { ...step, api: { ...step.api, base_url, egress: { allow_private: true, allow_addresses: [] } } };
-}
-
-function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  queues: Map<string, CannedReply[]>,
-): void {
-  const step = request.url?.split('/')[1] ?? '';
-  const reply = queues.get(step)?.shift();
-  if (reply === undefined) {
-    response.writeHead(501, { 'content-type': 'text/plain' });
-    response.end(`the test has no more replies for step ${step}`);
-    return;
-  }
-  const { status = 200, headers = {}, body } = reply;
-  const json = body !== undefined && headers['content-type'] === undefined;
-  response.writeHead(status, { ...(json && { 'content-type': 'application/json' }), ...headers });
-  response.end(body === undefined ? '' : json || typeof body !== 'string' ? JSON.stringify(body) : body);
 }

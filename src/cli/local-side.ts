@@ -1,11 +1,11 @@
-/** A directory of manifests compiled for a command, as the gateway would compile it; nothing is fetched. */
+/** A set of manifests compiled for a command, as the gateway would compile it; nothing is fetched. */
 import { systemClock } from '../clock.ts';
 import { silentLog } from '../log.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import { loadManifests } from '../manifest/load.ts';
 import { readTree, type Tree, TreeUnreadable } from '../manifest/tree.ts';
 import { assemble } from '../reconcile/assemble.ts';
-import type { CompileDeps } from '../reconcile/compile.ts';
+import type { AppliedSet, CompileDeps } from '../reconcile/compile.ts';
 import { createFileIndex } from '../reconcile/compile-api.ts';
 import { createRemoteKeySets } from '../reconcile/compile-context.ts';
 import { compileSide, type Side } from '../reconcile/plan.ts';
@@ -29,19 +29,29 @@ export async function readLocal(dir: string): Promise<Tree> {
   }
 }
 
-export async function sideOfTree(tree: Tree): Promise<Side> {
-  return compileSide(await loadManifests(tree), new Map(), localDeps());
+export interface SideOptions {
+  readonly deps?: CompileDeps;
+  /** What is in force before: it stays in the place of what is not valid. */
+  readonly previous?: AppliedSet;
+  /** Absent: the digest of the tree. */
+  readonly revision?: string;
 }
 
-/** What the gateway would serve from a directory. Throws CliError, with every error, when it is not valid. */
-export async function validSide(dir: string): Promise<{ side: Side; snapshot: Snapshot }> {
-  const tree = await readLocal(dir);
-  const side = await sideOfTree(tree);
-  const errors = side.diagnostics.filter(({ severity }) => severity === 'error');
-  if (errors.length > 0) {
-    throw new CliError(
-      `${dir} is not valid:\n${errors.map((one) => `  ${formatDiagnostic(one)}`).join('\n')}`,
-    );
-  }
-  return { side, snapshot: assemble(side.verdicts.values(), tree.digest, 1) };
+export async function sideOfTree(tree: Tree, options: SideOptions = {}): Promise<Side> {
+  const { deps = localDeps(), previous = new Map(), revision = tree.digest } = options;
+  return compileSide(await loadManifests(tree), previous, deps, revision);
+}
+
+/** What the gateway would serve from a directory, with nothing of before in the place of what is not valid. */
+export interface LocalSet {
+  readonly side: Side;
+  readonly snapshot: Snapshot;
+  /** Each on a line of its own. */
+  readonly errors: readonly string[];
+}
+
+export async function readSet(dir: string): Promise<LocalSet> {
+  const side = await sideOfTree(await readLocal(dir));
+  const errors = side.diagnostics.filter(({ severity }) => severity === 'error').map(formatDiagnostic);
+  return { side, snapshot: assemble(side.verdicts.values(), side.revision, 1), errors };
 }

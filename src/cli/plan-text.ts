@@ -1,11 +1,12 @@
 /** A plan as text: `+` added, `~` changed, `-` removed, `>` moved; `!` marks what grants more than before. */
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import { nameOf } from '../manifest/manifest.ts';
-import { isEmpty, type Plan, type ResourceChange } from '../reconcile/plan.ts';
-import type { RightsDiff } from '../reconcile/rights-diff.ts';
+import { isEmpty, type Plan, type ResourceChange, type RightsDiff } from '../reconcile/plan.ts';
 
 const SIGN = { add: '+', change: '~', remove: '-', move: '>' } as const;
 const MAX_VALUE = 200;
+/** Fields of one resource; the JSON has all. */
+const MAX_FIELDS = 50;
 
 export function planText(plan: Plan, from: string, to: string): string {
   const lines = [`plan: ${from} -> ${to}`, ''];
@@ -25,22 +26,27 @@ export function planText(plan: Plan, from: string, to: string): string {
     ]),
   );
   part('Rights', plan.rights.flatMap(rightsLines));
+  if (plan.held !== null) part('Held', [`! The gateway would hold this change back: ${plan.held}`]);
   lines.push(summary(plan));
-  return `${lines.join('\n')}\n`;
+  return lines.map((line) => `${plain(line)}\n`).join('');
 }
 
 function resourceLines(change: ResourceChange): string[] {
   const from = change.moved_from === null ? '' : `, was ${change.moved_from}`;
+  const more = change.fields.length - MAX_FIELDS;
   return [
     `${SIGN[change.action]} ${nameOf(change)} (${change.file}:${change.line}${from})`,
-    ...change.fields.map(({ field, before, after }) => `    ${field}: ${shown(before)} -> ${shown(after)}`),
+    ...change.fields
+      .slice(0, MAX_FIELDS)
+      .map(({ field, before, after }) => `    ${field}: ${shown(before)} -> ${shown(after)}`),
+    ...(more > 0 ? [`    and ${more} more fields: see --output json`] : []),
   ];
 }
 
-function rightsLines({ tenant, name, changes }: RightsDiff): string[] {
+function rightsLines(diff: RightsDiff): string[] {
   return [
-    `  SecurityContext ${tenant === null ? name : `${tenant}/${name}`}`,
-    ...changes.map(
+    `  ${nameOf(diff)}`,
+    ...diff.changes.map(
       ({ direction, what, detail }) =>
         `${direction === 'widened' ? '!' : '-'}   ${direction} ${what}: ${detail}`,
     ),
@@ -65,4 +71,14 @@ function shown(value: unknown): string {
 
 function tenantName(tenant: string | null): string {
   return tenant === null ? 'no tenant' : `tenant ${tenant}`;
+}
+
+/** Names and values are those of whoever proposes the change: none may look like another line, or read backwards. */
+function plain(line: string): string {
+  return line
+    .toWellFormed()
+    .replace(
+      /[\p{Cc}\u2028\u2029\u202A-\u202E\u2066-\u2069]/gu,
+      (one) => `\\u${one.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`,
+    );
 }

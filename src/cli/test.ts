@@ -1,14 +1,14 @@
 /** `seal-gateway test [dir]`: runs the GatewayTest files (`*.test.yaml`) below a directory. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
-import { type Diagnostic, errorAt, formatDiagnostic } from '../manifest/diagnostic.ts';
+import { compareDiagnostics, type Diagnostic, errorAt, formatDiagnostic } from '../manifest/diagnostic.ts';
 import { parseFile } from '../manifest/parse.ts';
 import { locate } from '../manifest/position.ts';
 import { validateTest } from '../manifest/validate.ts';
 import { type PolicyCase, runPolicyCase, runWorkflowCase, type WorkflowCase } from './gateway-test.ts';
-import { validSide } from './local-side.ts';
+import { readSet } from './local-side.ts';
 import { CliError, type OutputOptions, print } from './output.ts';
 import type { CliDeps } from './program.ts';
 
@@ -35,9 +35,9 @@ export function addTest(program: Command, { console }: CliDeps): void {
     .action(async (dir: string | undefined, options: OutputOptions & { config?: string }) => {
       const path = dir ?? loadConfig(options.config).config.manifests.dir;
       const { files, diagnostics } = readTests(path);
-      if (diagnostics.length > 0)
-        throw new CliError(`${path}:\n${diagnostics.map((one) => `  ${formatDiagnostic(one)}`).join('\n')}`);
-      if (files.length === 0) throw new CliError(`${path} holds no *.test.yaml file`);
+      if (diagnostics.length > 0) throw notValid(path, diagnostics.map(formatDiagnostic));
+      if (files.every(({ policy, workflows }) => policy.length + workflows.length === 0))
+        throw new CliError(`${path} holds no tests (GatewayTest, in files *.test.yaml)`);
       const results = await runTests(path, files);
       const failed = results.filter(({ failure }) => failure !== null).length;
       const summary = { passed: results.length - failed, failed, results };
@@ -46,35 +46,39 @@ export function addTest(program: Command, { console }: CliDeps): void {
     });
 }
 
+/** Rejects with CliError when the manifests are not valid. */
 async function runTests(dir: string, files: readonly TestFile[]): Promise<Result[]> {
-  const { side, snapshot } = await validSide(dir);
+  const set = await readSet(dir);
+  if (set.errors.length > 0) throw notValid(dir, set.errors);
   const results: Result[] = [];
   for (const { file, group, policy, workflows } of files) {
-    for (const one of policy) results.push({ file, group, ...runPolicyCase(side, snapshot, one) });
-    for (const one of workflows) results.push({ file, group, ...(await runWorkflowCase(snapshot, one)) });
+    for (const one of policy) results.push({ file, group, ...runPolicyCase(set, one) });
+    for (const one of workflows) results.push({ file, group, ...(await runWorkflowCase(set.snapshot, one)) });
   }
   return results;
 }
 
-/** Every test file below the directory, hidden names apart. */
+function notValid(dir: string, lines: readonly string[]): CliError {
+  return new CliError(`${dir} is not valid:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+}
+
+/** Every test file below the directory, hidden names apart. Throws CliError when it cannot be read. */
 export function readTests(dir: string): { files: TestFile[]; diagnostics: Diagnostic[] } {
-  const names = listing(dir).filter(
-    (name) => /\.test\.ya?ml$/.test(name) && !name.split('/').some((part) => part.startsWith('.')),
-  );
   const files: TestFile[] = [];
   const diagnostics: Diagnostic[] = [];
-  for (const file of names.sort()) {
-    const parsed = parseFile(file, readFileSync(join(dir, file)));
+  for (const file of testFiles(dir)) {
+    const parsed = parseFile(file, contentOf(join(dir, file)));
     diagnostics.push(...parsed.diagnostics);
     for (const document of parsed.documents) {
-      if (document.value === null) continue;
+      // What could not be read is told already.
+      if (!document.valid || document.value === null) continue;
       const violations = validateTest(document.value);
       diagnostics.push(
         ...violations.map(({ pointer, at, rule, message, hint }) =>
           errorAt(file, locate(document, pointer, at), rule, message, hint),
         ),
       );
-      if (!document.valid || violations.length > 0) continue;
+      if (violations.length > 0) continue;
       const { metadata, spec } = document.value as {
         metadata: { name: string };
         spec: { policy?: PolicyCase[]; workflows?: WorkflowCase[] };
@@ -82,14 +86,27 @@ export function readTests(dir: string): { files: TestFile[]; diagnostics: Diagno
       files.push({ file, group: metadata.name, policy: spec.policy ?? [], workflows: spec.workflows ?? [] });
     }
   }
-  return { files, diagnostics };
+  return { files, diagnostics: diagnostics.sort(compareDiagnostics) };
 }
 
-function listing(dir: string): string[] {
+function testFiles(dir: string): string[] {
   try {
-    return readdirSync(dir, { recursive: true, encoding: 'utf8' });
+    return readdirSync(dir, { recursive: true, encoding: 'utf8' })
+      .map((path) => path.split(sep).join('/'))
+      .filter((path) => /\.test\.ya?ml$/i.test(path) && !/(^|\/)\./.test(path))
+      .sort();
   } catch (error) {
     throw new CliError(`${dir} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** A pipe would be waited for without an end. */
+function contentOf(path: string): Buffer {
+  try {
+    if (!statSync(path).isFile()) throw new Error('this is no regular file');
+    return readFileSync(path);
+  } catch (error) {
+    throw new CliError(`${path} cannot be read: ${(error as Error).message}`);
   }
 }
 

@@ -1,17 +1,20 @@
 /** `seal-gateway validate [dir]`: what the gateway would say of a directory, offline and all at once. */
 import { type Command, Option } from 'commander';
 import { loadConfig } from '../config.ts';
-import { compareDiagnostics, type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
+import { randomToken } from '../ids.ts';
+import { type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
 import { packageVersion } from '../version.ts';
-import { annotations, junit, sarif } from './annotations.ts';
+import { annotationOf, annotations, asLog, junit, repositoryPath, sarif } from './annotations.ts';
 import { readLocal, sideOfTree } from './local-side.ts';
 import { CliError } from './output.ts';
 import type { CliDeps } from './program.ts';
+import { addToStepSummary } from './step-summary.ts';
 
 export interface Validation {
   readonly manifests: number;
   readonly errors: number;
   readonly warnings: number;
+  /** In order of file and line. */
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -32,29 +35,31 @@ export function addValidate(program: Command, { console }: CliDeps): void {
       const path = dir ?? loadConfig(options.config).config.manifests.dir;
       const validation = await validateDirectory(path);
       console.out(FORMATS[options.output](path, validation));
+      if (options.output === 'github') addToStepSummary('Validate', textOf(path, validation));
       if (validation.errors > 0) throw new CliError('');
     });
 }
 
 /** Reads, checks and compiles a directory; nothing is fetched. Throws CliError when it cannot be read. */
 export async function validateDirectory(path: string): Promise<Validation> {
-  const { verdicts, diagnostics: found } = await sideOfTree(await readLocal(path));
-  const diagnostics = [...found].sort(compareDiagnostics);
+  const { verdicts, diagnostics } = await sideOfTree(await readLocal(path));
   const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
   return { manifests: verdicts.size, errors, warnings: diagnostics.length - errors, diagnostics };
 }
 
 const FORMATS: { readonly [F in Format]: (path: string, validation: Validation) => string } = {
-  text: (path, { diagnostics, ...counts }) =>
-    `${[...diagnostics.map(formatDiagnostic), summary(path, counts)].join('\n')}\n`,
+  text: textOf,
   json: (path, validation) => `${JSON.stringify({ dir: path, ...validation }, null, 2)}\n`,
-  github: (path, { diagnostics, ...counts }) => `${annotations(diagnostics, path)}${summary(path, counts)}\n`,
-  sarif: (path, { diagnostics }) => sarif(diagnostics, path, packageVersion()),
+  github: (path, validation) =>
+    annotations(validation.diagnostics.map(annotationOf), repositoryPath(path)) +
+    asLog(textOf(path, validation), randomToken()),
+  sarif: (path, { diagnostics }) => sarif(diagnostics, repositoryPath(path), packageVersion()),
   junit: (path, { diagnostics }) => junit(diagnostics, path),
 };
 
-function summary(path: string, { manifests, errors, warnings }: Omit<Validation, 'diagnostics'>): string {
-  return `${path}: ${plural(manifests, 'manifest')}, ${plural(errors, 'error')}, ${plural(warnings, 'warning')}`;
+function textOf(path: string, { diagnostics, manifests, errors, warnings }: Validation): string {
+  const counts = [plural(manifests, 'manifest'), plural(errors, 'error'), plural(warnings, 'warning')];
+  return `${[...diagnostics.map(formatDiagnostic), `${path}: ${counts.join(', ')}`].join('\n')}\n`;
 }
 
 function plural(count: number, noun: string): string {

@@ -6,6 +6,7 @@ import { posix } from 'node:path';
 import { compareDiagnostics, type Diagnostic, errorAt } from './diagnostic.ts';
 import { TOOL_KINDS } from './kind.ts';
 import { digestWithData, type Found, keyOf, nameOf } from './manifest.ts';
+import { createPace } from './pace.ts';
 import { type Draft, type ReadFiles, type Reference, readFiles } from './read-file.ts';
 import { suggest } from './suggest.ts';
 import type { Tree, TreeFile } from './tree.ts';
@@ -24,9 +25,18 @@ export interface ManifestSet {
 /** Reads all manifests of a tree. Never rejects for what the files hold. */
 export async function loadManifests(tree: Tree, read: ReadFiles = readFiles): Promise<ManifestSet> {
   const readings = await read([...tree.files.values()]);
+  const breathe = createPace();
   const files = filesOf(tree);
   const referred = new Set<string>();
-  const manifests = readings.flatMap(({ drafts }) => drafts.map((draft) => withData(draft, files, referred)));
+  const found = new Map<string, Found>();
+  for (const { drafts } of readings) {
+    for (const draft of drafts) {
+      const one = withData(draft, files, referred);
+      const first = found.get(one.key);
+      found.set(one.key, first === undefined ? one : collide(first, one));
+    }
+  }
+  await breathe();
   const diagnostics = [...tree.diagnostics];
   const broken = new Set(tree.diagnostics.map(({ file }) => file));
   for (const reading of readings) {
@@ -34,11 +44,7 @@ export async function loadManifests(tree: Tree, read: ReadFiles = readFiles): Pr
     diagnostics.push(...reading.loose);
     if (reading.broken) broken.add(reading.file);
   }
-  const found = new Map<string, Found>();
-  for (const one of manifests) {
-    const first = found.get(one.key);
-    found.set(one.key, first === undefined ? one : collide(first, one));
-  }
+  await breathe();
   return { found: checkTools(found), diagnostics: diagnostics.sort(compareDiagnostics), broken };
 }
 
@@ -151,10 +157,12 @@ export function checkTools(found: Map<string, Found>): Map<string, Found> {
 function clashOf({ identity }: Found, found: ReadonlyMap<string, Found>): Found | null {
   const { kind, tenant, name } = identity;
   if (!TOOL_KINDS.includes(kind)) return null;
-  const others = TOOL_KINDS.filter((one) => one !== kind).map((one) => keyOf({ kind: one, tenant, name }));
-  const globals = TOOL_KINDS.map((one) => keyOf({ kind: one, tenant: null, name }));
-  const taken = tenant === null ? others : [...others, ...globals];
-  return taken.map((key) => found.get(key)).find((other) => other !== undefined) ?? null;
+  for (const other of TOOL_KINDS) {
+    const twin = other === kind ? undefined : found.get(keyOf({ kind: other, tenant, name }));
+    const shadowed = tenant === null ? undefined : found.get(keyOf({ kind: other, tenant: null, name }));
+    if (twin !== undefined || shadowed !== undefined) return (twin ?? shadowed)!;
+  }
+  return null;
 }
 
 function diagnosticOfClash(one: Found, other: Found): Diagnostic {

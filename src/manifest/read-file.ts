@@ -98,7 +98,9 @@ function readContent(file: TreeFile): FileReading {
     file: path,
     drafts,
     loose: loose.sort(compareDiagnostics),
-    holdsManifests: documents.some(isManifest),
+    // Of what cannot be read, the name of our version tells: to refer to a file must not hide its faults.
+    holdsManifests:
+      documents.some(isManifest) || (diagnostics.length > 0 && file.bytes.includes(API_VERSION)),
     broken: loose.length > 0 || diagnostics.length > 0,
   };
 }

@@ -57,6 +57,22 @@ export function permitsName(
   return context.capabilities.some((capability) => matchesOr(false, capability.tool, tool));
 }
 
+/**
+ * Whether some call of this subcommand of a CLI tool may be allowed, whatever its arguments: {@link permitsName}, no
+ * deny rule matches it, and a capability that names the tool lists it. What a comparison of two contexts asks.
+ */
+export function permitsSubcommand(context: SecurityContext, tool: string, subcommand: string): boolean {
+  const call = { tool, arguments: {}, command: tool, subcommand, tool_patterns: null };
+  const named = context.capabilities.filter((capability) => matchesOr(false, capability.tool, tool));
+  const targets = deniableTexts(call, named);
+  if (context.deny.some((rule) => denies(rule, tool, targets))) return false;
+  return named.some((capability) =>
+    constraintsOf(capability).every(
+      ({ field, problem }) => !field.endsWith('command_allowlist') || problem(call, UNUSED) === null,
+    ),
+  );
+}
+
 function judge(context: SecurityContext, call: PolicyCall, usage: Usage, trace: Trace): Decision {
   return (
     scopeDenial(call, trace) ??

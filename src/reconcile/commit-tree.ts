@@ -1,5 +1,6 @@
 /** The manifests of a commit, read from git's objects: no checkout, no filter, no work tree that somebody may change. */
 import { compareText, type Diagnostic, errorAt } from '../manifest/diagnostic.ts';
+import { createPace } from '../manifest/pace.ts';
 import {
   isManifestFile,
   MAX_DATA_BYTES,
@@ -86,6 +87,7 @@ export async function listCommit(
   const top = await findDirectory(git, gitDir, commit, path);
   if (top === null) return null;
   const found: CommitEntry[] = [];
+  const breathe = createPace();
   let level = [{ path: '', id: top }];
   for (let depth = 0, seen = 0; level.length > 0; depth += 1) {
     if (depth > MAX_DEPTH)
@@ -109,6 +111,7 @@ export async function listCommit(
           found.push({ mode, id, path: below });
         }
       }
+      await breathe();
     }
     level = next;
   }

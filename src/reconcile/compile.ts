@@ -9,8 +9,8 @@ import { type Found, isBroken, type ManifestSet } from '../manifest/load.ts';
 import { type Identity, keyOf, type Manifest, nameOf } from '../manifest/manifest.ts';
 import { createPace } from '../manifest/pace.ts';
 import { suggest } from '../manifest/suggest.ts';
-import { andList } from '../manifest/words.ts';
 import type { Issuer, SecurityContext, Tenant, TokenKeys, Tool } from '../snapshot/snapshot.ts';
+import { checkIssuer, type IssuerClaims, issuersOf } from './check-issuer.ts';
 import { type CompiledApi, compileApi, type IndexFile } from './compile-api.ts';
 import { compileCliTool } from './compile-cli.ts';
 import { compileContext, compileIssuer, compileTenant } from './compile-context.ts';
@@ -108,8 +108,7 @@ interface Context {
   readonly deps: CompileDeps;
   /** So far, which is all of the kinds before. */
   readonly verdicts: Verdicts;
-  /** `iss` values -> the TokenIssuers that claim them. */
-  readonly issuers: ReadonlyMap<string, readonly Identity[]>;
+  readonly issuers: IssuerClaims;
   /** All manifests of a kind that has been judged. */
   ofKind(kind: Kind): readonly Verdict[];
 }
@@ -218,7 +217,8 @@ function compileOne(manifest: Manifest, before: Applied | null, context: Context
     return { applied: before, findings: before.warnings, blocked: false };
   }
   const problems = createProblems();
-  if (manifest.kind === 'TokenIssuer') checkIssuer(manifest as Manifest<'TokenIssuer'>, problems, context);
+  if (manifest.kind === 'TokenIssuer')
+    checkIssuer(manifest as Manifest<'TokenIssuer'>, problems, context.issuers, contextsOf(context));
   const about = problems.findings;
   const uses = new Map<string, Applied>();
   const find: Find = (kind, name) => lookUp(kind, manifest.tenant, name, context, uses);
@@ -235,6 +235,11 @@ function compileOne(manifest: Manifest, before: Applied | null, context: Context
   const findings = [...about, ...warnings];
   if (resource === null || problems.failed) return { applied: null, findings, blocked: false };
   return { applied: { manifest, resource, uses: [...uses.values()], warnings }, findings, blocked: false };
+}
+
+/** The identity of every SecurityContext. */
+function contextsOf({ ofKind }: Context): Identity[] {
+  return ofKind('SecurityContext').map(({ identity }) => identity);
 }
 
 /** The common case at a small change of a large set: neither it nor what it uses is another object than before. */
@@ -356,40 +361,4 @@ function checkJudge({ spec }: Manifest<'CliTool'>, problems: Problems, find: Fin
   const message = `there is no SemanticJudge ${spec.semantic_judge} that this manifest may use`;
   if ('bad' in judge) problems.block('/spec/semantic_judge', judge.bad);
   if ('absent' in judge) problems.error('/spec/semantic_judge', 'unknown-judge', message, judge.hint);
-}
-
-function issuersOf(found: ReadonlyMap<string, Found>): Map<string, Identity[]> {
-  const claims = new Map<string, Identity[]>();
-  for (const { manifest } of found.values()) {
-    if (manifest?.kind !== 'TokenIssuer') continue;
-    const { issuer } = (manifest as Manifest<'TokenIssuer'>).spec;
-    claims.set(issuer, [...(claims.get(issuer) ?? []), manifest]);
-  }
-  return claims;
-}
-
-/** A token's `iss` must lead to one manifest, whichever file comes first. No tenant takes the global one from all. */
-function checkIssuer(manifest: Manifest<'TokenIssuer'>, problems: Problems, context: Context): void {
-  const { key, tenant, spec } = manifest;
-  const others = (context.issuers.get(spec.issuer) ?? []).filter(
-    (other) => keyOf(other) !== key && (tenant !== null || other.tenant === null),
-  );
-  if (others.length > 0) {
-    const names = andList(others.map(nameOf).sort());
-    const have = others.length === 1 ? 'has' : 'have';
-    const hint =
-      tenant === null ? 'make one manifest of them' : 'a token leads to one TokenIssuer by its iss';
-    problems.error('/spec/issuer', 'duplicate-issuer', `${names} ${have} this issuer too`, hint);
-  }
-  const name = spec.default_security_context;
-  if (name === undefined) return;
-  const names = context
-    .ofKind('SecurityContext')
-    .filter(({ identity }) => tenant === null || identity.tenant === null || identity.tenant === tenant)
-    .map(({ identity }) => identity.name);
-  if (names.includes(name)) return;
-  const near = suggest(name, names);
-  const message = `there is no SecurityContext ${name}; tokens that name none are granted nothing`;
-  const hint = near === null ? null : `did you mean ${near}?`;
-  problems.warn('/spec/default_security_context', 'unknown-context', message, hint);
 }

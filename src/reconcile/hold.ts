@@ -43,7 +43,8 @@ function isConfirmed(next: Verdicts, revision: string | null): boolean {
 /** Why one bad manifest stops all under `reconcile.policy: atomic`; null: there is none. */
 export function atomicProblem(next: Verdicts, looseErrors: number): string | null {
   const bad = [...next.values()].filter(({ status }) => status !== 'Ready').length + looseErrors;
-  return bad === 0 ? null : `${bad} errors, and reconcile.policy is atomic: nothing is changed`;
+  if (bad === 0) return null;
+  return `${bad} ${bad === 1 ? 'error' : 'errors'}, and reconcile.policy is atomic: nothing is changed`;
 }
 
 /** The verdicts when all stays as it is: what would change says why it does not. */

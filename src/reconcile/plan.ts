@@ -1,10 +1,15 @@
 /** What a change of manifests would do: resources, tools of each tenant, rights. Nothing is applied. */
-import type { Diagnostic } from '../manifest/diagnostic.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { compareDiagnostics, type Diagnostic } from '../manifest/diagnostic.ts';
 import type { ManifestSet } from '../manifest/load.ts';
-import { type Identity, keyOf, type Manifest } from '../manifest/manifest.ts';
+import type { Identity, Manifest } from '../manifest/manifest.ts';
 import { pointerTo } from '../manifest/position.ts';
-import { type Applied, type CompileDeps, compileSet, type Verdict } from './compile.ts';
-import { type ContextSide, diffRights, type RightsDiff } from './rights-diff.ts';
+import type { Tool } from '../snapshot/snapshot.ts';
+import { type Applied, type AppliedSet, type CompileDeps, compileSet, type Verdict } from './compile.ts';
+import { pruneProblem } from './hold.ts';
+import { diffIssuer, diffTenant } from './identity-diff.ts';
+import type { RightsChange } from './rights-change.ts';
+import { type ContextSide, diffRights, type SeenTool } from './rights-diff.ts';
 
 export interface FieldChange {
   /** JSON pointer within the manifest. */
@@ -30,36 +35,61 @@ export interface ToolChange {
   readonly disappear: readonly string[];
 }
 
+/** What a context allows, or whose tokens an issuer or a tenant stands for. */
+export interface RightsDiff extends Identity {
+  readonly file: string;
+  readonly line: number;
+  readonly changes: readonly RightsChange[];
+}
+
 export interface Plan {
   readonly resources: readonly ResourceChange[];
   readonly tools: readonly ToolChange[];
   readonly rights: readonly RightsDiff[];
   /** Errors and warnings of the side that is planned. */
   readonly diagnostics: readonly Diagnostic[];
+  /** Why the gateway would hold the change back as a whole; null: it would not. */
+  readonly held: string | null;
 }
 
 /** One side of a plan, compiled as the gateway would. */
 export interface Side {
   readonly verdicts: ReadonlyMap<string, Verdict>;
   readonly diagnostics: readonly Diagnostic[];
+  readonly revision: string;
 }
 
+/** `previous`: what is in force before, which stays in the place of what is not valid. */
 export function compileSide(
   set: ManifestSet,
-  previous: ReadonlyMap<string, Applied>,
+  previous: AppliedSet,
   deps: CompileDeps,
+  revision: string,
 ): Side {
   const verdicts = compileSet(set, previous, deps);
-  const all = [...set.diagnostics, ...[...verdicts.values()].flatMap(({ diagnostics }) => diagnostics)];
-  return { verdicts, diagnostics: all };
+  const all = new Set([
+    ...set.diagnostics,
+    ...[...verdicts.values()].flatMap(({ diagnostics }) => diagnostics),
+  ]);
+  return { verdicts, diagnostics: [...all].sort(compareDiagnostics), revision };
+}
+
+/** What a side would have in force. */
+export function appliedOf({ verdicts }: Side): AppliedSet {
+  return new Map(
+    [...verdicts].flatMap(([key, { applied }]): [string, Applied][] =>
+      applied === null ? [] : [[key, applied]],
+    ),
+  );
 }
 
 export function planBetween(before: Side, after: Side): Plan {
   return {
     resources: diffResources(before, after),
     tools: diffTools(before, after),
-    rights: diffContexts(before, after),
+    rights: diffAllRights(before, after),
     diagnostics: after.diagnostics,
+    held: pruneProblem(new Set(appliedOf(before).keys()), after.verdicts, before.revision),
   };
 }
 
@@ -79,63 +109,123 @@ function diffResource(before: Verdict | undefined, after: Verdict | undefined): 
   const [old, now] = [before?.applied?.manifest ?? null, after?.applied?.manifest ?? null];
   if (old === null) return now === null ? null : { ...base, action: 'add' };
   if (now === null) return { ...base, action: 'remove' };
-  const fields = diffValues('/spec', old.spec, now.spec);
-  for (const reference of new Set([...old.data.keys(), ...now.data.keys()])) {
-    const [was, is] = [old.data.get(reference)?.digest, now.data.get(reference)?.digest];
-    if (was !== is && was !== undefined && is !== undefined)
-      fields.push({
-        field: `content of ${reference}`,
-        before: `sha256:${was.slice(0, 12)}`,
-        after: `sha256:${is.slice(0, 12)}`,
-      });
-  }
-  fields.push(...diffValues('/metadata/annotations', old.annotations, now.annotations));
+  const fields = [
+    ...diffValues('/metadata', metadataOf(old), metadataOf(now)),
+    ...diffValues('/spec', old.spec, now.spec),
+    ...diffContents(old, now),
+  ];
   const moved_from = old.file === now.file ? null : old.file;
   if (fields.length === 0 && moved_from === null) return null;
   return { ...base, action: fields.length === 0 ? 'move' : 'change', moved_from, fields };
 }
 
+/** Labels and annotations: who it is does not change, and is said in more than one way. */
+function metadataOf({ document }: Manifest): object {
+  const { metadata } = document.value as { readonly metadata: Readonly<Record<string, unknown>> };
+  const { name: _, tenant: __, ...rest } = metadata;
+  return rest;
+}
+
+/** The files that it refers to by the same names. */
+function diffContents(before: Manifest, after: Manifest): FieldChange[] {
+  return [...after.data].flatMap(([reference, { digest }]) => {
+    const was = before.data.get(reference)?.digest ?? digest;
+    const shown = (one: string): string => `sha256:${one.slice(0, 12)}`;
+    return was === digest
+      ? []
+      : [{ field: `content of ${reference}`, before: shown(was), after: shown(digest) }];
+  });
+}
+
 /** The leaves that differ, by JSON pointer. */
 function diffValues(pointer: string, before: unknown, after: unknown): FieldChange[] {
-  if (isContainer(before) && isContainer(after) && Array.isArray(before) === Array.isArray(after)) {
+  if (Array.isArray(before) && Array.isArray(after)) return diffLists(pointer, before, after);
+  if (isMapping(before) && isMapping(after)) {
     const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
     return keys.flatMap((key) => diffValues(pointerTo(pointer, key), own(before, key), own(after, key)));
   }
-  return JSON.stringify(before) === JSON.stringify(after) ? [] : [{ field: pointer, before, after }];
+  return isDeepStrictEqual(before, after) ? [] : [{ field: pointer, before, after }];
+}
+
+/** What is equal at both ends is left out, so that an entry more is one change and not one for each that follows. */
+function diffLists(pointer: string, before: readonly unknown[], after: readonly unknown[]): FieldChange[] {
+  const shorter = Math.min(before.length, after.length);
+  let start = 0;
+  while (start < shorter && isDeepStrictEqual(before[start], after[start])) start += 1;
+  let end = 0;
+  while (end < shorter - start && isDeepStrictEqual(before.at(-1 - end), after.at(-1 - end))) end += 1;
+  const [old, now] = [before.slice(start, before.length - end), after.slice(start, after.length - end)];
+  const at = (index: number): string => pointerTo(pointer, start + index);
+  const partners = partnersOf(old, now);
+  return [
+    ...old.flatMap((value, i) =>
+      partners.includes(i) ? [] : [{ field: at(i), before: value, after: undefined }],
+    ),
+    ...now.flatMap((value, i) => {
+      const partner = partners[i] ?? null;
+      if (partner !== null) return diffValues(at(i), old[partner], value);
+      return [{ field: at(i), before: undefined, after: value }];
+    }),
+  ];
+}
+
+/** For each entry of the new list the old one that it was: that of its name, else the one in its place. */
+function partnersOf(before: readonly unknown[], after: readonly unknown[]): (number | null)[] {
+  const [old, now] = [before.map(nameOfEntry), after.map(nameOfEntry)];
+  const named = [old, now].every((names) => !names.includes(null) && new Set(names).size === names.length);
+  if (!named) return now.map((_, i) => (before.length === after.length ? i : null));
+  return now.map((name) => (old.includes(name) ? old.indexOf(name) : null));
+}
+
+/** Steps, capabilities and keys have one. */
+function nameOfEntry(value: unknown): string | null {
+  if (!isMapping(value)) return null;
+  const { name, tool_pattern, kid } = value as Readonly<Record<string, unknown>>;
+  return [name, tool_pattern, kid].find((one) => typeof one === 'string') ?? null;
 }
 
 function diffTools(before: Side, after: Side): ToolChange[] {
   return tenantsOf(before, after).flatMap((tenant) => {
-    const [old, now] = [toolsOf(before, tenant), toolsOf(after, tenant)];
-    const appear = now.filter((tool) => !old.includes(tool));
-    const disappear = old.filter((tool) => !now.includes(tool));
+    const [old, now] = [before, after].map((side) => toolsOf(side, tenant).map(({ name }) => name));
+    const appear = now!.filter((tool) => !old!.includes(tool));
+    const disappear = old!.filter((tool) => !now!.includes(tool));
     return appear.length + disappear.length === 0 ? [] : [{ tenant, appear, disappear }];
   });
 }
 
-function diffContexts(before: Side, after: Side): RightsDiff[] {
-  const keys = [...new Set([...before.verdicts.keys(), ...after.verdicts.keys()])]
-    .filter((key) => key.startsWith('SecurityContext/'))
-    .sort();
+/** Of contexts, issuers and tenants: what they grant is nothing where they are absent or not valid. */
+function diffAllRights(before: Side, after: Side): RightsDiff[] {
+  const keys = [...new Set([...before.verdicts.keys(), ...after.verdicts.keys()])].sort();
   return keys.flatMap((key) => {
-    const { tenant, name } = (after.verdicts.get(key) ?? before.verdicts.get(key))!.identity;
-    const changes = diffRights(contextSide(before, key, tenant), contextSide(after, key, tenant));
-    return changes.length === 0 ? [] : [{ tenant, name, changes }];
+    const place = (after.verdicts.get(key) ?? before.verdicts.get(key))!;
+    const changes = diffRightsOf(key, place.identity, before, after);
+    return changes.length === 0 ? [] : [{ ...place.identity, file: place.file, line: place.line, changes }];
   });
+}
+
+function diffRightsOf(key: string, { kind, tenant }: Identity, before: Side, after: Side): RightsChange[] {
+  const [old, now] = [before, after].map(({ verdicts }) => verdicts.get(key)?.applied?.manifest ?? null);
+  switch (kind) {
+    case 'SecurityContext':
+      return diffRights(contextSide(before, key, tenant), contextSide(after, key, tenant));
+    case 'TokenIssuer':
+      return diffIssuer(old as Manifest<'TokenIssuer'> | null, now as Manifest<'TokenIssuer'> | null);
+    case 'Tenant':
+      return diffTenant(old as Manifest<'Tenant'> | null, now as Manifest<'Tenant'> | null);
+    default:
+      return [];
+  }
 }
 
 /** A global context serves every tenant, so the tools of all of them count. */
 function contextSide(side: Side, key: string, tenant: string | null): ContextSide | null {
   const applied = side.verdicts.get(key)?.applied;
   if (applied?.resource.kind !== 'SecurityContext') return null;
-  const tools =
-    tenant === null
-      ? [...new Set(tenantsOf(side).flatMap((one) => toolsOf(side, one)))]
-      : toolsOf(side, tenant);
+  const tenants = tenant === null ? tenantsOf(side) : [tenant];
   return {
     manifest: applied.manifest as Manifest<'SecurityContext'>,
     context: applied.resource.context,
-    tools,
+    tools: tenants.flatMap((one) => toolsOf(side, one)),
   };
 }
 
@@ -146,22 +236,33 @@ function tenantsOf(...sides: Side[]): (string | null)[] {
       identity.kind === 'Tenant' ? identity.name : identity.tenant,
     ),
   );
-  return [null, ...[...new Set(names)].filter((name): name is string => name !== null).sort()];
+  return [null, ...[...new Set(names)].filter((name) => name !== null).sort()];
 }
 
-/** The names of the tools that callers of a tenant see, those that cannot run left out. */
-function toolsOf({ verdicts }: Side, tenant: string | null): string[] {
-  const tools = [...verdicts.values()].filter(({ identity, applied }) => {
-    const isTool = identity.kind === 'ToolWorkflow' || identity.kind === 'CliTool';
-    if (!isTool || applied === null || (identity.tenant !== null && identity.tenant !== tenant)) return false;
-    const own = verdicts.get(keyOf({ ...identity, tenant }));
-    return identity.tenant !== null || tenant === null || own === undefined;
+/** The tools that callers of a tenant see, those that cannot run left out. A tenant that may not call sees none. */
+function toolsOf({ verdicts }: Side, tenant: string | null): SeenTool[] {
+  if (tenant !== null && !mayCall(verdicts.get(`Tenant//${tenant}`))) return [];
+  const tools = [...verdicts.values()].flatMap(({ applied }) => {
+    const resource = applied?.resource;
+    return resource?.kind === 'ToolWorkflow' || resource?.kind === 'CliTool' ? [resource.tool] : [];
   });
-  return [...new Set(tools.map(({ identity }) => identity.name))].sort();
+  return tools
+    .filter((tool) => tool.tenant === null || tool.tenant === tenant)
+    .map((tool) => ({ name: tool.name, subcommands: subcommandsOf(tool) }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function isContainer(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
+function mayCall(verdict: Verdict | undefined): boolean {
+  const resource = verdict?.applied?.resource;
+  return resource?.kind === 'Tenant' && !resource.tenant.suspended;
+}
+
+function subcommandsOf(tool: Tool): readonly string[] | null {
+  return tool.kind === 'cli' ? tool.allowed_subcommands : null;
+}
+
+function isMapping(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function own(value: object, key: string): unknown {

@@ -166,9 +166,8 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   ): Promise<void> {
     const now = isoTime(clock.now());
     const breathe = createPace();
-    const applied = new Map<string, Applied>(
-      [...next].flatMap(([key, one]) => (one.applied === null ? [] : [[key, one.applied]])),
-    );
+    const applied = new Map<string, Applied>();
+    for (const [key, one] of next) if (one.applied !== null) applied.set(key, one.applied);
     const nothing = held !== null && applied.size === 0;
     const serving = held === null ? revision : (state.revision ?? revisionOf(applied));
     const generation = nothing ? status.generation : status.generation + 1;

@@ -1,94 +1,116 @@
 /**
- * What a change of configuration grants and takes: for each security context the tools it gains or loses, and how
- * each of its rules changed. What cannot be told apart is called a widening: a reviewer looks once too often.
+ * What a change of a security context grants and takes: the tools and subcommands that its bearers gain or lose, and
+ * how each of its rules changed. When nothing here is a widening, no call is allowed that was denied before.
  */
 import type { Manifest, SpecOf } from '../manifest/manifest.ts';
-import { permitsName } from '../policy/evaluate.ts';
+import { permitsName, permitsSubcommand } from '../policy/evaluate.ts';
 import type { SecurityContext } from '../snapshot/snapshot.ts';
+import {
+  canonical,
+  diffAllowlist,
+  diffLimit,
+  diffRate,
+  missing,
+  narrowed,
+  type RightsChange,
+  widened,
+} from './rights-change.ts';
 
 type Spec = SpecOf<'SecurityContext'>;
 type WrittenCapability = Spec['capabilities'][number];
 
-export interface RightsChange {
-  readonly direction: 'widened' | 'narrowed';
-  /** A tool, or the rule: `deny_list`, `customer.* path_allowlist`. */
-  readonly what: string;
-  readonly detail: string;
-}
-
-export interface RightsDiff {
-  readonly tenant: string | null;
+/** A tool that bearers of a context see. */
+export interface SeenTool {
   readonly name: string;
-  readonly changes: readonly RightsChange[];
+  /** Of a CLI tool; null: it has none. */
+  readonly subcommands: readonly string[] | null;
 }
 
 /** A context on one side; null: it grants nothing there. */
 export interface ContextSide {
-  readonly manifest: Manifest<'SecurityContext'>;
+  readonly manifest: Pick<Manifest<'SecurityContext'>, 'spec'>;
   readonly context: SecurityContext;
-  /** Names of the tools that its bearers see. */
-  readonly tools: readonly string[];
+  readonly tools: readonly SeenTool[];
 }
 
 export function diffRights(before: ContextSide | null, after: ContextSide | null): RightsChange[] {
+  const [old, now] = [permitted(before), permitted(after)];
   return [
-    ...diffTools(before, after),
+    ...missing(now, old).map((call) => widened(call, 'may be called')),
+    ...missing(old, now).map((call) => narrowed(call, 'may no longer be called')),
     ...diffRules(before?.manifest.spec ?? null, after?.manifest.spec ?? null),
   ];
 }
 
-function diffTools(before: ContextSide | null, after: ContextSide | null): RightsChange[] {
-  const allowed = (side: ContextSide | null): Set<string> =>
-    new Set(side?.tools.filter((tool) => permitsName(side.context, tool, null)) ?? []);
-  const [old, now] = [allowed(before), allowed(after)];
-  const gained = [...now].filter((tool) => !old.has(tool)).sort();
-  const lost = [...old].filter((tool) => !now.has(tool)).sort();
-  return [
-    ...gained.map((tool) => ({ direction: 'widened' as const, what: tool, detail: 'may be called' })),
-    ...lost.map((tool) => ({
-      direction: 'narrowed' as const,
-      what: tool,
-      detail: 'may no longer be called',
-    })),
-  ];
+/** The names of tools that may be called, and `kubectl get` for each subcommand. */
+function permitted(side: ContextSide | null): string[] {
+  if (side === null) return [];
+  const { context, tools } = side;
+  const names = tools.flatMap(({ name, subcommands }) => {
+    if (!permitsName(context, name, null)) return [];
+    const words = (subcommands ?? []).filter((word) => permitsSubcommand(context, name, word));
+    return [name, ...words.map((word) => `${name} ${word}`)];
+  });
+  return [...new Set(names)].sort();
 }
 
 function diffRules(before: Spec | null, after: Spec | null): RightsChange[] {
   const changes: RightsChange[] = [];
-  const [denied, denies] = [before?.deny_list ?? [], after?.deny_list ?? []];
+  const [denied, denies] = [before?.deny_list ?? [], after?.deny_list ?? []].map((list) => [
+    ...new Set(list),
+  ]);
   if (after !== null)
-    for (const entry of missing(denied, denies))
-      changes.push(widened('deny_list', `no longer denies ${entry}`));
+    changes.push(
+      ...missing(denied!, denies!).map((entry) => widened('deny_list', `no longer denies ${entry}`)),
+    );
   if (before !== null)
-    for (const entry of missing(denies, denied)) changes.push(narrowed('deny_list', `denies ${entry}`));
+    changes.push(...missing(denies!, denied!).map((entry) => narrowed('deny_list', `denies ${entry}`)));
   const [old, now] = [byPattern(before), byPattern(after)];
   for (const pattern of [...new Set([...old.keys(), ...now.keys()])].sort()) {
-    changes.push(...diffCapabilities(pattern, old.get(pattern) ?? [], now.get(pattern) ?? []));
+    const [had, has] = [old.get(pattern) ?? [], now.get(pattern) ?? []];
+    changes.push(...diffCapabilities(pattern, had, has));
+    if (after !== null && denies!.some((entry) => entry.includes(':')))
+      changes.push(...diffDeniedArguments(pattern, had, has));
   }
   return changes;
 }
 
 function byPattern(spec: Spec | null): Map<string, WrittenCapability[]> {
-  const groups = new Map<string, WrittenCapability[]>();
-  for (const capability of spec?.capabilities ?? []) {
-    groups.set(capability.tool_pattern, [...(groups.get(capability.tool_pattern) ?? []), capability]);
-  }
-  return groups;
+  return Map.groupBy(spec?.capabilities ?? [], ({ tool_pattern }) => tool_pattern);
 }
 
-/** One capability each side is compared field by field; several of one pattern as wholes. */
+/**
+ * A deny entry with a value is held against the arguments that the capabilities of the tool name as paths: to take
+ * such a capability away denies less.
+ */
+function diffDeniedArguments(
+  pattern: string,
+  before: readonly WrittenCapability[],
+  after: readonly WrittenCapability[],
+): RightsChange[] {
+  const named = (list: readonly WrittenCapability[]): string[] =>
+    list.flatMap((capability) => capability.path_arguments ?? []);
+  const held = new Set(['path', ...named(after)]);
+  const lost = new Set(named(before).filter((name) => !held.has(name)));
+  return [...lost].map((name) => widened(pattern, `deny_list no longer sees the argument ${name}`));
+}
+
+/** Those that are on both sides are left out; one that is left on each is compared field by field, more as wholes. */
 function diffCapabilities(
   pattern: string,
   before: readonly WrittenCapability[],
   after: readonly WrittenCapability[],
 ): RightsChange[] {
-  const [old] = before;
-  const [now] = after;
-  if (before.length === 1 && after.length === 1) return diffCapability(pattern, old!, now!);
-  const [had, has] = [before.map(texts), after.map(texts)];
+  const [had, has] = [before.map(textOf), after.map(textOf)];
+  const [gone, come] = [missing(had, has), missing(has, had)];
+  if (gone.length === 1 && come.length === 1) {
+    const old = before[had.indexOf(gone[0]!)]!;
+    const now = after[has.indexOf(come[0]!)]!;
+    return diffCapability(pattern, old, now);
+  }
   return [
-    ...missing(has, had).map((text) => widened(pattern, `capability added: ${text}`)),
-    ...missing(had, has).map((text) => narrowed(pattern, `capability removed: ${text}`)),
+    ...come.map((text) => widened(pattern, `capability added: ${text}`)),
+    ...gone.map((text) => narrowed(pattern, `capability removed: ${text}`)),
   ];
 }
 
@@ -99,77 +121,41 @@ function diffCapability(
   before: WrittenCapability,
   after: WrittenCapability,
 ): RightsChange[] {
-  const changes: RightsChange[] = [];
-  for (const field of LISTS) {
-    const what = `${pattern} ${field}`;
-    const [old, now] = [before[field], after[field]];
-    if (now === undefined && old !== undefined)
-      changes.push(widened(what, `removed: no longer constrains (was ${old.join(', ')})`));
-    else if (old === undefined && now !== undefined) changes.push(narrowed(what, `added: ${now.join(', ')}`));
-    for (const entry of old === undefined ? [] : missing(now ?? [], old))
-      changes.push(widened(what, `gains ${entry}`));
-    for (const entry of now === undefined ? [] : missing(old ?? [], now))
-      changes.push(narrowed(what, `loses ${entry}`));
-  }
-  const rate = ({ rate_limit: limit }: WrittenCapability): number =>
-    limit === undefined ? Number.POSITIVE_INFINITY : limit.calls / limit.per_seconds;
-  const limit = ({ rate_limit: written }: WrittenCapability): string =>
-    written === undefined ? 'no limit' : `${written.calls} calls in ${written.per_seconds} s`;
-  compare(changes, `${pattern} rate_limit`, rate(before), rate(after), limit(before), limit(after));
-  const size = ({ max_response_size: bytes }: WrittenCapability): number => bytes ?? Number.POSITIVE_INFINITY;
-  compare(
-    changes,
-    `${pattern} max_response_size`,
-    size(before),
-    size(after),
-    String(size(before)),
-    String(size(after)),
+  const changes = LISTS.flatMap((field) => diffAllowlist(`${pattern} ${field}`, before[field], after[field]));
+  changes.push(
+    ...diffRate(`${pattern} rate_limit`, before.rate_limit, after.rate_limit),
+    ...diffLimit(`${pattern} max_response_size`, before.max_response_size, after.max_response_size),
   );
-  if (before.allow_human_delegated !== after.allow_human_delegated) {
-    const allows = after.allow_human_delegated === true;
-    changes.push(
-      (allows ? widened : narrowed)(
-        `${pattern} allow_human_delegated`,
-        allows ? 'allowed' : 'no longer allowed',
-      ),
-    );
+  const [delegated, delegates] = [before, after].map((one) => one.allow_human_delegated ?? false);
+  if (delegated !== delegates) {
+    const what = `${pattern} allow_human_delegated`;
+    changes.push(delegates ? widened(what, 'allowed') : narrowed(what, 'no longer allowed'));
   }
-  for (const field of ['arguments', 'path_arguments', 'url_arguments'] as const) {
-    if (JSON.stringify(before[field]) === JSON.stringify(after[field])) continue;
-    const only = before[field] === undefined && field === 'arguments';
-    changes.push(
-      (only ? narrowed : widened)(`${pattern} ${field}`, only ? 'added' : 'changed: look at it closely'),
-    );
+  changes.push(...diffSchema(`${pattern} arguments`, before.arguments, after.arguments));
+  for (const [field, fallback] of [
+    ['path_arguments', ['path']],
+    ['url_arguments', ['url']],
+  ] as const) {
+    const [old, now] = [before[field] ?? fallback, after[field] ?? fallback];
+    // To look at other arguments is to look no longer at those.
+    if (canonical(old) !== canonical(now))
+      changes.push(
+        widened(`${pattern} ${field}`, `${old.join(', ')} -> ${now.join(', ')}: look at it closely`),
+      );
   }
   return changes;
 }
 
-function compare(
-  changes: RightsChange[],
-  what: string,
-  before: number,
-  after: number,
-  was: string,
-  is: string,
-): void {
-  if (was === is) return;
-  changes.push((after >= before ? widened : narrowed)(what, `${was} -> ${is}`));
+/** Which of two schemas allows more is not for a program to say. */
+function diffSchema(what: string, before: object | undefined, after: object | undefined): RightsChange[] {
+  if (canonical(before ?? null) === canonical(after ?? null)) return [];
+  if (before === undefined) return [narrowed(what, 'added')];
+  return [
+    widened(what, after === undefined ? 'removed: no longer constrains' : 'changed: look at it closely'),
+  ];
 }
 
-function texts(capability: WrittenCapability): string {
+function textOf(capability: WrittenCapability): string {
   const { tool_pattern: _, ...rest } = capability;
-  return Object.keys(rest).length === 0 ? 'without constraints' : JSON.stringify(rest);
-}
-
-/** The entries of `all` that `of` lacks. */
-function missing(all: readonly string[], of: readonly string[]): string[] {
-  return all.filter((entry) => !of.includes(entry));
-}
-
-function widened(what: string, detail: string): RightsChange {
-  return { direction: 'widened', what, detail };
-}
-
-function narrowed(what: string, detail: string): RightsChange {
-  return { direction: 'narrowed', what, detail };
+  return Object.keys(rest).length === 0 ? 'without constraints' : canonical(rest);
 }

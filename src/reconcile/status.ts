@@ -62,7 +62,9 @@ export const NOTHING_YET: ReconcileStatus = {
 
 /** Why the gateway cannot serve calls; null: it can, with what is in force. */
 export function notReadyReason(status: ReconcileStatus): string | null {
-  return status.generation > 0 ? null : (status.error ?? 'there is no configuration yet');
+  if (status.generation === 0) return status.error ?? 'there is no configuration yet';
+  const serves = status.manifests.some(({ applied_digest }) => applied_digest !== null);
+  return serves || !status.degraded ? null : 'no manifest is valid; the status says why';
 }
 
 /** A manifest beside what of it is in force. */

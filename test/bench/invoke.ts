@@ -18,14 +18,15 @@ import {
 import { writeGateway } from './setup.ts';
 
 const FULL = process.env.BENCH_FULL === '1';
-const ROUNDS = 3;
+const ROUNDS = 4;
 /** Calls of one round, by connections. */
 const ROUND_CALLS: readonly (readonly [connections: number, calls: number])[] = [
-  [1, 1_500],
-  [32, 6_000],
-  [256, 6_000],
+  [1, 1_000],
+  [32, 4_000],
+  [256, 4_000],
 ];
-const WARM_UP_CALLS = 4_000;
+/** Until the compiler of V8 has done its work. */
+const WARM_UP_CALLS = 8_000;
 const MEMORY_CALLS = FULL ? 100_000 : 20_000;
 const MEMORY_SAMPLES = 5;
 

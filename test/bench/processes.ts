@@ -33,19 +33,23 @@ export async function startFloor(options: FloorOptions): Promise<Target> {
   return target('floor', url, child);
 }
 
-/** The gateway as `serve` runs it, with the gateway.yaml of this directory. */
+/**
+ * The gateway as `serve` runs it, with the gateway.yaml of this directory. BENCH_PROFILE names a directory for its CPU
+ * profiles, one a thread.
+ */
 export async function startGateway(dir: string): Promise<Target> {
   const ready = join(dir, 'ready.json');
   const main = join(HERE, '../../src/main.ts');
   const args = ['serve', '--config', join(dir, 'gateway.yaml'), '--ready-file', ready];
-  const profile = process.env.BENCH_PROFILE;
-  const profiled = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile];
-  const child = fork(main, args, {
-    execArgv: [...PROBED, ...profiled],
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  const profiles = process.env.BENCH_PROFILE;
+  const profiled = profiles === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profiles];
+  const child = fork(main, args, { execArgv: [...PROBED, ...profiled], silent: true });
+  let log = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    log += chunk.toString();
   });
   while (!existsSync(ready)) {
-    if (child.exitCode !== null) throw new Error('the gateway did not start');
+    if (child.exitCode !== null) throw new Error(`the gateway did not start:\n${log}`);
     await sleep(20);
   }
   const { data } = JSON.parse(readFileSync(ready, 'utf8')) as { data: string };

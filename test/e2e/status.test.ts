@@ -163,6 +163,21 @@ describe('the control listener of a running gateway', () => {
     });
   });
 
+  test('is what a plan can be made against', async () => {
+    const plan = (...more: string[]) =>
+      runCli(['plan', '--from', gateway.control_url, place('.'), '--exit-code', ...more]);
+    expect(await plan()).toMatchObject({ code: 0, out: expect.stringMatching(/\n\nNo changes\.\n$/) });
+    const drifted = await runCli([
+      'plan',
+      'gateway',
+      '--control',
+      gateway.control_url,
+      '--from',
+      place('contexts'),
+    ]);
+    expect(drifted.out).toContain('+ ToolWorkflow customer.delete (workflows/customer-delete.yaml:1)\n');
+  });
+
   test('finds the calls of a tool and of an agent in the trail', async () => {
     const client = example.client(gateway, { sub: 'agent-of-this-test' });
     await expect(client.call('customer.delete', { customer_id: 'c-1' })).rejects.toThrow();

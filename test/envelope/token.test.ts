@@ -1,4 +1,4 @@
-import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { keyCandidates, readToken, verifyToken as verify } from '../../src/envelope/token.ts';
@@ -376,6 +376,27 @@ describe('signature and algorithm', () => {
       const forged = parts.with(at, changed).join('.');
       expect(await failureOf(() => verifyToken(forged, issuer, NOW_MS))).toMatchObject(FAILED);
     }
+  });
+
+  test('a part in another spelling of the same bytes', async () => {
+    const jwt = await token(GOOD);
+    const [header = '', payload = '', signature = ''] = jwt.split('.');
+    // The last character of 64 bytes carries four bits that mean nothing.
+    const last = signature.at(-1)!;
+    const stray = signature.slice(0, -1) + String.fromCharCode(last.charCodeAt(0) + 1);
+    expect(Buffer.from(stray, 'base64url').equals(Buffer.from(signature, 'base64url'))).toBe(true);
+    const standard = Buffer.from(signature, 'base64url').toString('base64');
+    for (const spelt of [stray, standard, `${signature}=`, `${signature}\n`, ` ${signature}`]) {
+      const other = `${header}.${payload}.${spelt}`;
+      expect(await failureOf(() => verifyToken(other, issuer, NOW_MS))).toMatchObject(FAILED);
+    }
+  });
+
+  test('claims that are not UTF-8', async () => {
+    const claims = Buffer.from(JSON.stringify({ ...GOOD, sub: 'agent-\u00ff' }), 'latin1');
+    const input = `${Buffer.from('{"alg":"EdDSA"}').toString('base64url')}.${claims.toString('base64url')}`;
+    const signature = sign(null, Buffer.from(input), ed25519.privateKey).toString('base64url');
+    expect(await failureOf(() => verifyToken(`${input}.${signature}`, issuer, NOW_MS))).toMatchObject(FAILED);
   });
 
   test('what a remote key set says is passed on', async () => {

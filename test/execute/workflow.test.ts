@@ -64,6 +64,7 @@ function toolOf(
 interface Options {
   readonly input?: Record<string, unknown>;
   readonly signal?: AbortSignal;
+  readonly timeout_ms?: number;
   readonly emit?: (event: StepEvent) => void | Promise<void>;
   readonly deps?: Partial<WorkflowDeps>;
 }
@@ -80,6 +81,7 @@ function run(tool: WorkflowTool, options: Options = {}) {
   };
   const run = runWorkflow(deps, tool, options.input ?? {}, {
     signal: options.signal ?? new AbortController().signal,
+    ...(options.timeout_ms !== undefined && { timeout_ms: options.timeout_ms }),
     emit: (event) => {
       events.push(event);
       return options.emit?.(event);
@@ -497,6 +499,14 @@ describe('time', () => {
     expect(error.message).toBe('step slow: workflow customer.tool did not end within 200 ms');
     expect(failedStep(error)).toBe('slow');
     expect(events.map(({ payload }) => payload.step_name)).toEqual(['quick', 'slow']);
+  });
+
+  it('ends the call at the caller’s limit, where that is less', async () => {
+    const upstream = await serveUpstream(() => {});
+    const tool = toolOf([{ name: 'slow', api: apiOf(upstream.url), path: '/a' }]);
+    const error = await rejection(run(tool, { timeout_ms: 50 }).output);
+    expect(error).toMatchObject({ name: 'UPSTREAM_TIMEOUT' });
+    expect(error.message).toBe('step slow: workflow customer.tool did not end within 50 ms');
   });
 
   it('does not begin a step when the caller has gone', async () => {

@@ -34,7 +34,7 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
     all('snapshot'),
     all('policy/match.ts'),
     // Whom a change lets see a tool is asked of the policy itself, not thought out anew.
-    values('policy/evaluate.ts', 'permitsName'),
+    values('policy/evaluate.ts', 'permitsName', 'permitsSubcommand'),
     all('execute/template.ts'),
     all('execute/template-inspect.ts'),
     all('execute/jsonpath.ts'),

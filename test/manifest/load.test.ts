@@ -357,6 +357,17 @@ describe('data', () => {
     expect([...set.broken]).toEqual(['b.yaml']);
     expect(keys(set).sound).toEqual(['ApiSpec//crm', 'Tenant//acme']);
   });
+
+  test('not even when nothing of it can be read', async () => {
+    const set = await load({
+      'tenants/evil/a.yaml': apiSpec('crm', '../../b.yaml'),
+      'b.yaml': `%YAML 1.1\n---\n${context('all')}`,
+    });
+    expect(said(set)).toEqual([
+      'b.yaml:1:1: directives are not allowed (remove the line that begins with %)',
+    ]);
+    expect([...set.broken]).toEqual(['b.yaml']);
+  });
 });
 
 describe('one mistake, one message', () => {

@@ -17,7 +17,7 @@ empty:
 2: two
 `;
 
-/** \`line:column\` in TEXT. */
+/** `line:column` in TEXT. */
 function at(pointer: string, what?: 'key' | 'value'): string {
   const [document] = parseFile('f', Buffer.from(TEXT)).documents;
   const { line, column } = locate(document!, pointer, what);

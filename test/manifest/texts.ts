@@ -18,7 +18,7 @@ export function apiSpec(name = 'crm', file = './crm.openapi.yaml', tenant?: stri
   return `${head('ApiSpec', name, tenant)}spec: {source: {file: ${file}}, timeout_ms: 1000}\n`;
 }
 
-/** Of one step; \`description\` is what tells two versions apart. */
+/** Of one step; `description` is what tells two versions apart. */
 export function workflow(name: string, description = 'Get a thing.', tenant?: string, api = 'crm'): string {
   return `${head('ToolWorkflow', name, tenant)}spec:
   description: ${description}

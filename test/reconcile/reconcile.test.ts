@@ -178,6 +178,26 @@ describe('status', () => {
   });
 });
 
+describe('whether calls can be served', () => {
+  test.each<[string, Record<string, string>, string | null]>([
+    ['something is valid', { ...SET, 'bad.yaml': 'a: [\n' }, null],
+    [
+      'nothing is valid',
+      { 'a.yaml': context('a', 'a b'), 'b.yaml': workflow('b') },
+      'no manifest is valid; the status says why',
+    ],
+    ['nothing can be read', { 'a.yaml': 'a: [\n' }, 'no manifest is valid; the status says why'],
+    ['there is nothing', {}, null],
+  ])('%s', async (_what, files, reason) => {
+    const dir = directory(files);
+    const gateway = await reconcile(dir, ASKED);
+    expect(gateway.notReady()).toBe(reason);
+    put(dir, SET);
+    await gateway.reconcile();
+    expect(gateway.notReady()).toBeNull();
+  });
+});
+
 describe('nothing that the directory holds makes it fail', () => {
   test('everything that is no manifest at once', async () => {
     const dir = directory(SET);

@@ -1,4 +1,5 @@
 /** The configuration in force, to be looked at. */
+import { Readable } from 'node:stream';
 import type { Router } from '@koa/router';
 import type { ParameterizedContext } from 'koa';
 import type { AppliedResource, ReconcileStatus } from '../../../reconcile/status.ts';
@@ -10,6 +11,8 @@ export type Kind = AppliedResource['state']['kind'];
 export interface ResourcesDeps {
   readonly status: () => ReconcileStatus;
   readonly resources: () => readonly AppliedResource[];
+  /** Every manifest in force, as JSON in pieces. */
+  readonly manifests: () => Iterable<string>;
 }
 
 /** The last part of a path `/v1/...`, and the kind of manifest behind it. */
@@ -23,7 +26,12 @@ export const COLLECTIONS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
 /** `?tenant=`: of a list those of one tenant, of one name the tenant's; without it all, and the global one. */
 const PARAMETERS = ['tenant'];
 
-export function addResources(router: Router, { status, resources }: ResourcesDeps): void {
+export function addResources(router: Router, { status, resources, manifests }: ResourcesDeps): void {
+  router.get('/v1/manifests', (context) => {
+    context.type = 'json';
+    context.body = Readable.from(manifests());
+  });
+
   for (const [collection, kind] of COLLECTIONS) {
     const all = (): AppliedResource[] => resources().filter(({ state }) => state.kind === kind);
 

@@ -22,6 +22,7 @@ export async function serveControl(deps: Partial<ControlPlaneDeps> = {}): Promis
   const app = createControlPlane({
     status: () => NOTHING_YET,
     resources: () => [],
+    manifests: () => [],
     draft: unexpected,
     events: { query: unexpected },
     verifyOperator: null,

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { permitsSubcommand } from '../../src/policy/evaluate.ts';
+import { compileContext, type WrittenContext } from './written.ts';
+
+const permits = (context: WrittenContext, subcommand = 'get', tool = 'kubectl'): boolean =>
+  permitsSubcommand(compileContext(context), tool, subcommand);
+
+test.each<[string, boolean, WrittenContext]>([
+  ['a capability that names the tool allows it', true, { capabilities: [{ tool_pattern: 'kube*' }] }],
+  ['one of another tool does not', false, { capabilities: [{ tool_pattern: 'git' }] }],
+  ['one that lists it does', true, { capabilities: [{ tool_pattern: '*', subcommand_allowlist: ['g*'] }] }],
+  [
+    'one that lists others does not',
+    false,
+    { capabilities: [{ tool_pattern: '*', subcommand_allowlist: ['top'] }] },
+  ],
+  [
+    'any of several is enough',
+    true,
+    { capabilities: [{ tool_pattern: '*', subcommand_allowlist: [] }, { tool_pattern: '*' }] },
+  ],
+  [
+    'a command list is of tools',
+    false,
+    { capabilities: [{ tool_pattern: '*', command_allowlist: ['get'] }] },
+  ],
+  ['and may list this one', true, { capabilities: [{ tool_pattern: '*', command_allowlist: ['kubectl'] }] }],
+  [
+    'what else a capability asks for may be given',
+    true,
+    {
+      capabilities: [
+        {
+          tool_pattern: '*',
+          path_allowlist: [],
+          domain_allowlist: ['*'],
+          arguments: { type: 'object', required: ['x'] },
+        },
+      ],
+    },
+  ],
+  ['a deny of the tool denies all', false, { deny_list: ['kube*'], capabilities: [{ tool_pattern: '*' }] }],
+  [
+    'a deny of the subcommand denies it',
+    false,
+    { deny_list: ['kubectl:get'], capabilities: [{ tool_pattern: '*' }] },
+  ],
+  [
+    'a deny of another one does not',
+    true,
+    { deny_list: ['kubectl:delete', '*:/secret'], capabilities: [{ tool_pattern: '*' }] },
+  ],
+])('%s', (_, expected, context) => {
+  expect(permits(context)).toBe(expected);
+});
+
+test('a deny of the first word denies what follows it', () => {
+  const context = { deny_list: ['kubectl:rollout'], capabilities: [{ tool_pattern: '*' }] };
+  expect(permits(context, 'rollout status')).toBe(false);
+  expect(permits(context, 'roll')).toBe(true);
+});
