@@ -11,7 +11,10 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
 };
 
-/** ISO 8601 UTC with milliseconds. */
+let last = { ms: Number.NaN, text: '' };
+
+/** ISO 8601 UTC with milliseconds. Under load many events share one of them, so its text is made once. */
 export function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
+  if (ms !== last.ms) last = { ms, text: new Date(ms).toISOString() };
+  return last.text;
 }

@@ -34,6 +34,8 @@ export interface Permit extends Rights {
   readonly tool: WorkflowTool;
   readonly arguments: JsonObject;
   readonly capability: Capability;
+  /** What the call counts against. */
+  readonly limits: readonly Limit[];
 }
 
 export interface Requested {
@@ -80,17 +82,22 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
   checkLimits(limits, rights.tenant, limiter)();
   const runnable = runnableTool(tool, requested.tool);
   checkArguments(runnable, requested);
-  return { ...rights, tool: runnable, arguments: requested.arguments, capability: decision.capability };
+  return {
+    ...rights,
+    tool: runnable,
+    arguments: requested.arguments,
+    capability: decision.capability,
+    limits,
+  };
 }
 
 /**
  * Counts the call against its limits and takes its place among the tenant's concurrent calls: step 10, once the
  * call is known to be no replay. Returns what gives the place back. Throws POLICY_RATE_LIMIT_EXCEEDED.
  */
-export function occupy(caller: Caller, permit: Permit, limiter: Limiter): () => void {
-  const limits = limitsOf(caller, permit, permit.capability, permit.tool.name);
+export function occupy({ limits, tenant }: Permit, limiter: Limiter): () => void {
   // Again, because other calls came in between; and all before one is counted, so that a refused call uses none up.
-  const release = checkLimits(limits, permit.tenant, limiter);
+  const release = checkLimits(limits, tenant, limiter);
   for (const { key, limit } of limits) limiter.take(key, limit);
   return release;
 }

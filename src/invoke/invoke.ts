@@ -111,7 +111,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     const { call_id } = call;
     const { call_timeout_ms: timeout_ms } = deps.limits;
     const recorder = recorderOf(call);
-    const release = occupy(caller, permit, deps.limiter);
+    const release = occupy(permit, deps.limiter);
     try {
       const outcome = await execute(deps, permit, { recorder, gone, timeout_ms, call_id });
       call.recorded = true;
