@@ -13,6 +13,7 @@ import {
   verifyOperator,
 } from './envelope/operator.ts';
 import { createEgress } from './execute/egress.ts';
+import { createSlicer } from './execute/slicer.ts';
 import { newId } from './ids.ts';
 import { createInvoker } from './invoke/invoke.ts';
 import { createLimiter } from './invoke/limit.ts';
@@ -83,6 +84,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
         log,
       });
 
+    const verifyOperatorToken = operatorVerifier(config.auth, clock, log);
     const { status, applied } = reconciler;
     const states = () => status().manifests;
     const controlPlane = createControlPlane({
@@ -91,7 +93,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       manifests: () => writeInForce(applied(), status().revision),
       draft: createDrafts({ applied, states }),
       events: store,
-      verifyOperator: operatorVerifier(config.auth, clock, log),
+      verifyOperator: verifyOperatorToken,
       development: config.auth.development,
       clock,
       log,
@@ -111,6 +113,8 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
 
     const egress = createEgress({ version: packageVersion() });
     closers.push(() => egress.close());
+    const slicer = createSlicer();
+    closers.push(() => slicer.close());
 
     const limiter = createLimiter(clock);
     const invoker = createInvoker({
@@ -118,10 +122,12 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       store,
       limiter,
       egress,
+      slicer,
       credentials: requestCredentials({}),
       clock,
       newId,
       limits: config.limits,
+      operator_context: config.auth.operator_security_context,
     });
 
     const revision = () => holder.current()?.revision ?? null;
@@ -131,6 +137,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       log,
       newId,
       limits: config.limits,
+      verifyOperator: verifyOperatorToken,
       notReady,
       revision,
     });

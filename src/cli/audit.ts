@@ -83,6 +83,8 @@ const EVENT_TYPES: Readonly<Record<EventType, true>> = {
   WorkflowStepExecuted: true,
   WorkflowInvocationCompleted: true,
   WorkflowInvocationFailed: true,
+  ExplorerRequestExecuted: true,
+  ExplorerRequestFailed: true,
   CredentialExchangeCompleted: true,
   CredentialExchangeFailed: true,
   ApiSpecRegistered: true,

@@ -17,6 +17,8 @@ export interface OperatorIssuer {
 }
 
 export interface Operator {
+  /** The `iss` claim. */
+  readonly issuer: string;
   /** The `sub` claim. */
   readonly subject: string;
   readonly role: string;
@@ -40,7 +42,7 @@ export async function verifyOperator(
   checkTimes(claims, now_ms, MAX_TOKEN_TTL_SECONDS, OPERATOR_TOKEN);
   const subject = requiredText(claims, 'sub', OPERATOR_TOKEN);
   const role = rolesOf(claims, issuer.role_claim).find((one) => issuer.roles.includes(one));
-  return role === undefined ? null : { subject, role };
+  return role === undefined ? null : { issuer: issuer.issuer, subject, role };
 }
 
 function rolesOf(claims: Claims, claim: string): string[] {

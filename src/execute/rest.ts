@@ -37,6 +37,15 @@ export interface Reply {
   readonly bytes: number;
 }
 
+/** A reply whose body nobody has read yet. */
+export interface ByteReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly content_type: string | null;
+  /** Decoded. */
+  readonly body: Buffer;
+}
+
 /** Set by the gateway or by the connection; nobody else's value is sent. */
 const RESERVED = new Set([
   'host',
@@ -70,7 +79,17 @@ export async function sendRequest(
   request: UpstreamRequest,
   options: SendOptions,
 ): Promise<Reply> {
-  const place: Place = { method: request.method, host: api.base_url.host, path: request.path };
+  return readReply(await sendForBytes(deps, api, request, options), placeOf(api, request));
+}
+
+/** {@link sendRequest} without reading the body, which takes its time when it is large. */
+export async function sendForBytes(
+  deps: { readonly egress: Egress },
+  api: Api,
+  request: UpstreamRequest,
+  options: SendOptions,
+): Promise<ByteReply> {
+  const place = placeOf(api, request);
   const raw = await exchange(
     deps.egress.dispatcherFor(api),
     {
@@ -87,10 +106,14 @@ export async function sendRequest(
       max_bytes: api.max_response_bytes,
     },
   );
-  return readReply(raw, place, api.max_response_bytes);
+  return decodeReply(raw, place, api.max_response_bytes);
 }
 
-async function readReply(raw: RawReply, place: Place, limit: number): Promise<Reply> {
+function placeOf(api: Api, { method, path }: UpstreamRequest): Place {
+  return { method, host: api.base_url.host, path };
+}
+
+async function decodeReply(raw: RawReply, place: Place, limit: number): Promise<ByteReply> {
   const { status, headers } = raw;
   const body = await decodeBody(raw.body, headers['content-encoding'], limit);
   if (body === 'too large') throw tooLarge(place, limit, status);
@@ -99,7 +122,10 @@ async function readReply(raw: RawReply, place: Place, limit: number): Promise<Re
       details: { status },
     });
   }
-  const content_type = mediaType(headers['content-type']);
+  return { status, headers, content_type: mediaType(headers['content-type']), body };
+}
+
+function readReply({ status, headers, content_type, body }: ByteReply, place: Place): Reply {
   const read = readBody(body, headers['content-type']);
   if ('value' in read) return { status, headers, content_type, value: read.value, bytes: body.length };
   // Of an error reply the status is what matters; proxies label their pages as they like.

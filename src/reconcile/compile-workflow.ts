@@ -58,6 +58,7 @@ export function compileWorkflow(
     steps: steps.filter((step): step is Step => step !== null),
     output,
     timeout_ms: spec.timeout_ms ?? DEFAULT_TIMEOUT_MS,
+    allow_fields: spec.allow_fields ?? false,
   };
 }
 
