@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
 import { ERRORS, GatewayError } from '../errors.ts';
+import { prepareExploration } from '../execute/exploration.ts';
 import { policyNames } from '../invoke/decide.ts';
-import { prepareExploration } from '../invoke/exploration.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import { type Identity, keyOf, type Manifest } from '../manifest/manifest.ts';
 import { locate } from '../manifest/position.ts';

@@ -3,6 +3,7 @@
  * writes, so that it can be evaluated ahead of the replay claim and both be one commit.
  */
 import { GatewayError } from '../errors.ts';
+import { exploreCommand, prepareExploration } from '../execute/exploration.ts';
 import type { Exploration } from '../execute/explorer.ts';
 import { compileFields } from '../execute/fields.ts';
 import { type Denial, evaluate, permitsCommand } from '../policy/evaluate.ts';
@@ -23,7 +24,6 @@ import {
   type WorkflowTool,
 } from '../snapshot/snapshot.ts';
 import type { Caller } from './authenticate.ts';
-import { exploreCommand, prepareExploration } from './exploration.ts';
 import { type Limiter, limitKey } from './limit.ts';
 
 /** The rights of a caller. */

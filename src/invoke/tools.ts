@@ -1,9 +1,9 @@
 /** Tools as a client sees them (protocol section 4, GET /v1/tools). */
+import { explorable, visibleApis } from '../execute/exploration.ts';
 import { permitsCommand } from '../policy/evaluate.ts';
 import type { RunnableTool } from '../policy/visible-tools.ts';
 import type { Annotations, ExplorerTool, JsonObject, WorkflowTool } from '../snapshot/snapshot.ts';
 import type { Rights } from './decide.ts';
-import { explorable, visibleApis } from './exploration.ts';
 
 export interface ToolDescription {
   readonly name: string;

@@ -4,15 +4,15 @@
  * names that it would not allow are never told.
  */
 import { GatewayError } from '../errors.ts';
-import type { Exploration } from '../execute/explorer.ts';
-import { compileFields } from '../execute/fields.ts';
-import { relatedOperations } from '../execute/hints.ts';
 import { givenProblems } from '../openapi/given.ts';
 import { inputProperties } from '../openapi/input-schema.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { placeParameters } from '../openapi/place-parameters.ts';
 import { buildRequest } from '../openapi/request.ts';
 import { type ExploredApi, type ExplorerTool, type JsonObject, visible } from '../snapshot/snapshot.ts';
+import type { Exploration } from './explorer.ts';
+import { compileFields } from './fields.ts';
+import { relatedOperations } from './hints.ts';
 
 /** Whether the caller's context allows this command, whatever else the call says. */
 export type MayCall = (command: string) => boolean;
