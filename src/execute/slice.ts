@@ -13,7 +13,7 @@ export interface SliceLimits {
 }
 
 /** The most that any call may use; its own limit of bytes may be smaller. */
-export const MOST: SliceLimits = { visits: 2_000_000, matches: 100_000, bytes: 10 * 1024 * 1024 };
+export const MOST: SliceLimits = { visits: 2_000_000, matches: 500_000, bytes: 10 * 1024 * 1024 };
 
 /** A body that is to be sliced. */
 export interface Body {

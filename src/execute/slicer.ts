@@ -47,13 +47,17 @@ export const IN_PLACE_BYTES = 256 * 1024;
 /** What a body that is sliced in place may use; about 5 ms at worst. */
 const IN_PLACE: SliceLimits = { visits: 50_000, matches: 10_000, bytes: 1024 * 1024 };
 
-const MAX_THREADS = 4;
+const MAX_THREADS = 2;
 const TIMEOUT_MS = 5_000;
 const MAX_WAITING = 64;
 /** Of the bodies that wait; the other bound on memory. */
 const MAX_WAITING_BYTES = 128 * 1024 * 1024;
-/** Of one thread's heap: dense JSON takes ten times its bytes, and more. */
-const MAX_HEAP_MB = 384;
+/**
+ * V8 ends the whole process, not the thread, when JSON.parse runs out of memory. The densest JSON takes 22 times its
+ * bytes, and some more on the way, so the largest body that is taken cannot fill the heap of a thread.
+ */
+export const MAX_BODY_BYTES = 24 * 1024 * 1024;
+const HEAP_MB = 1_024;
 
 interface Task {
   readonly request: SliceRequest;
@@ -122,8 +126,8 @@ export function createSlicer(options: SlicerOptions = {}): Slicer {
       else task.resolve(answer);
       pump();
     };
-    const onError = (error: unknown): void => fail(threadError(error, size));
-    const onExit = (): void => fail(threadError(new Error('the slicing thread ended'), size));
+    const onError = (cause: unknown): void => fail(threadError(cause));
+    const onExit = (): void => fail(threadError(new Error('the slicing thread ended')));
     // The expressions are bounded by themselves, so what takes so long is the body.
     const timer = setTimeout(() => {
       const message = `the reply of ${size} bytes could not be sliced within ${timeout_ms} ms`;
@@ -179,6 +183,7 @@ export function createSlicer(options: SlicerOptions = {}): Slicer {
       if (signal.aborted) throw abortError(signal);
       const slices = request.body.bytes.byteLength <= IN_PLACE_BYTES ? inPlace(request) : null;
       if (slices !== null) return slices;
+      checkBody(request.body);
       checkRoom();
       return inThread(request, signal);
     },
@@ -191,6 +196,12 @@ export function createSlicer(options: SlicerOptions = {}): Slicer {
       await Promise.all([...running].map((thread) => thread.terminate()));
     },
   };
+}
+
+function checkBody({ bytes: { byteLength } }: Body): void {
+  if (byteLength <= MAX_BODY_BYTES) return;
+  const message = `the reply has ${byteLength} bytes; up to ${MAX_BODY_BYTES} are sliced`;
+  throw new GatewayError('RESPONSE_TOO_LARGE', message, { details: { bytes: byteLength } });
 }
 
 /** null: it needs more than may be used in place. */
@@ -224,12 +235,8 @@ function asError({ refused: { name, message, details } }: Refused): GatewayError
   return new GatewayError(name, message, { details });
 }
 
-function threadError(error: unknown, size: number): GatewayError {
-  if ((error as { readonly code?: unknown }).code === 'ERR_WORKER_OUT_OF_MEMORY') {
-    const message = `the reply of ${size} bytes takes more memory than slicing may use`;
-    return new GatewayError('RESPONSE_TOO_LARGE', message, { details: { bytes: size } });
-  }
-  return new GatewayError('INTERNAL', 'internal error', { cause: error });
+function threadError(cause: unknown): GatewayError {
+  return new GatewayError('INTERNAL', 'internal error', { cause });
 }
 
 /** The source under Node's type stripping, the compiled file in dist. */
@@ -237,6 +244,6 @@ function spawnThread(): Worker {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   return new Worker(new URL(`./slice-worker${extension}`, import.meta.url), {
     name: 'slicer',
-    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
   });
 }
