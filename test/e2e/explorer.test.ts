@@ -319,7 +319,6 @@ describe('an exploration', () => {
   test.each([
     ['$..*..*..*', /^JSONPath "\$\.\.\*\.\.\*\.\.\*" visits more than 1000000 nodes/],
     ['$[?count($..*) > 1]', /visits more than 1000000 nodes; name more of the path$/],
-    ['$[*]["a","b"][*]', /^the fields match more than 500000 values/],
   ])('that asks for more of it than anybody may: %s', async (field, message) => {
     const answer = await explore(reply('huge', { fields: [field] }));
     expect(names(answer)).toEqual([400, 4000, expect.stringMatching(message)]);
