@@ -149,7 +149,12 @@ function fromValue(
 ): Readonly<Record<string, unknown>> | null {
   const query = asked.operation.parameters.filter((parameter) => parameter.in === 'query');
   const field = fold(from.slice(from.lastIndexOf('.') + 1));
-  const likely = [field, ...(typeof value === 'number' || /^\d+$/.test(value) ? PAGE : []), ...MARK];
+  const likely = [
+    field,
+    field.replace(/^next/, ''),
+    ...(typeof value === 'number' || /^\d+$/.test(value) ? PAGE : []),
+    ...MARK,
+  ];
   const [taker] = likely.flatMap((name) => query.find((parameter) => fold(parameter.name) === name) ?? []);
   if (taker === undefined) return null;
   return withParameters(asked, new Map([[propertyName(asked, taker), value]]));
