@@ -9,14 +9,7 @@ import { type Found, isBroken, type ManifestSet } from '../manifest/load.ts';
 import { type Identity, keyOf, type Manifest, nameOf } from '../manifest/manifest.ts';
 import { createPace } from '../manifest/pace.ts';
 import { suggest } from '../manifest/suggest.ts';
-import {
-  EXPLORE,
-  type Issuer,
-  type SecurityContext,
-  type Tenant,
-  type TokenKeys,
-  type Tool,
-} from '../snapshot/snapshot.ts';
+import type { Issuer, SecurityContext, Tenant, TokenKeys, Tool } from '../snapshot/snapshot.ts';
 import { checkIssuer, type IssuerClaims, issuersOf } from './check-issuer.ts';
 import { type CompiledApi, compileApi, type IndexFile } from './compile-api.ts';
 import { compileCliTool } from './compile-cli.ts';
@@ -330,8 +323,6 @@ function compileResource(
   find: Find,
   { deps }: Context,
 ): Resource | null {
-  if (TOOL_KINDS.includes(manifest.kind) && manifest.name === EXPLORE)
-    problems.error('/metadata/name', 'reserved-name', `${EXPLORE} is the explorer`, 'choose another name');
   switch (manifest.kind) {
     case 'ApiSpec': {
       const compiled = compileApi(manifest as Manifest<'ApiSpec'>, problems, deps.indexFile);
