@@ -117,7 +117,9 @@ describe('the tool', () => {
     const compiler = createCompiler();
     await compiler.next({ 'crm.yaml': api(), 'tool.yaml': manifest(kind, 'api.explore', spec) });
     expect(compiler.verdict(`${kind}//api.explore`).status).toBe('Invalid');
-    expect(compiler.said(`${kind}//api.explore`).join()).toContain('the name api.explore is taken by the gateway itself');
+    expect(compiler.said(`${kind}//api.explore`).join()).toContain(
+      'the name api.explore is taken by the gateway itself',
+    );
     expect(compiler.snapshot().tools.get('/api.explore')).toMatchObject({ kind: 'explorer' });
   });
 
