@@ -37,6 +37,10 @@ function stepOf(given: GivenStep): Step {
     on_error: given.on_error ?? 'fail',
     defaults: given.defaults ?? {},
     expect_status: given.expect_status ?? null,
+    when: null,
+    for_each: null,
+    paginate: null,
+    retry: null,
   };
 }
 
@@ -44,6 +48,7 @@ function toolOf(
   steps: (Step | GivenStep)[],
   more: { output?: Json; timeout_ms?: number } = {},
 ): WorkflowTool {
+  const built = steps.map((step) => ('operation' in step ? step : stepOf(step)));
   return {
     kind: 'workflow',
     name: 'customer.tool',
@@ -55,7 +60,9 @@ function toolOf(
     category: null,
     annotations: {},
     validate: () => [],
-    steps: steps.map((step) => ('operation' in step ? step : stepOf(step))),
+    validate_output: null,
+    steps: built,
+    stages: built.map((step) => [step]),
     output: more.output === undefined ? null : compileTemplate(more.output),
     timeout_ms: more.timeout_ms ?? 10_000,
   };
@@ -175,6 +182,7 @@ describe('runWorkflow', () => {
         method: 'GET',
         host,
         path: '/customers',
+        attempts: 1,
         response_bytes: 42,
       },
       {
@@ -184,6 +192,7 @@ describe('runWorkflow', () => {
         method: 'GET',
         host,
         path: '/customers/{customer_id}/invoices',
+        attempts: 1,
         response_bytes: 39,
       },
       {
@@ -193,6 +202,7 @@ describe('runWorkflow', () => {
         method: 'POST',
         host,
         path: '/customers/{customer_id}/notes',
+        attempts: 1,
         response_bytes: 11,
       },
     ]);
