@@ -20,7 +20,8 @@ export async function attempt(
 ): Promise<Reply> {
   const { api, operation } = step;
   if (run.signal.aborted) throw abortError(run.signal);
-  const secrets = await unlessAborted(deps.credentials(api), run.signal);
+  const secrets =
+    api.credential.kind === 'none' ? null : await unlessAborted(deps.credentials(api), run.signal);
   tally.attempts += 1;
   const reply = await sendRequest(
     deps,

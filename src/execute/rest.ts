@@ -127,10 +127,14 @@ async function readReply(
   });
 }
 
+/** A target that is its own normal form: no segment of it has a dot or is encoded. */
+const NORMAL = /^(?:\/[A-Za-z0-9_-]+)+(?:\?[A-Za-z0-9_.~%&=-]*)?$/;
+
 /** Path and query on the wire. What is checked here is what is sent: the URL's normal form. */
 function pathOf(api: Api, request: UpstreamRequest): string {
   const { origin, pathname } = api.base_url;
   const base = pathname.endsWith('/') ? pathname.slice(0, -1) : pathname;
+  if (request.secrets == null && NORMAL.test(request.target)) return base + request.target;
   const url = new URL(origin + base + request.target);
   const inside = request.target.startsWith('/') && url.origin === origin && url.hash === '';
   if (!inside || !url.pathname.startsWith(`${base}/`)) {

@@ -230,7 +230,8 @@ describe('the excerpt of a failure', () => {
       response.writeHead(500, { 'content-type': type }).end(body),
     );
     const credentials = async () => ({ headers: {}, query: {}, ...secrets });
-    const tool = await toolOf({ crm: upstream.url }, { steps: [{ name: 'a', method: 'GET', path: '/a' }] });
+    const crm = { base_url: upstream.url, credential: { static_ref: { key: 'k' } } };
+    const tool = await toolOf({ crm }, { steps: [{ name: 'a', method: 'GET', path: '/a' }] });
     return (await rejection(run(tool, {}, { deps: { credentials } }).output)).details.excerpt;
   };
 

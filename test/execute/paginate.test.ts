@@ -210,7 +210,8 @@ describe('a next page elsewhere', () => {
       headers: { link: '</things?page=2&key=theirs>; rel=next' },
     }));
     const credentials = async () => ({ headers: {}, query: { key: new Secret('mine') } });
-    await run(await toolOf({ crm: url }, list({ next: 'link' })), {}, { deps: { credentials } }).output;
+    const crm = { base_url: url, credential: { static_ref: { key: 'k' } } };
+    await run(await toolOf({ crm }, list({ next: 'link' })), {}, { deps: { credentials } }).output;
     expect(asked.map((one) => one.url)).toEqual(['/things?key=mine', '/things?page=2&key=mine']);
   });
 });

@@ -161,7 +161,7 @@ describe('steps of one stage', () => {
   it('end together at the deadline', async () => {
     const { url } = await paths({ a: 20_000, b: 20_000 });
     const steps = [step('a', { on_error: 'continue' }), step('b')];
-    const { output, events } = run(await toolOf({ crm: url }, { steps }), {}, { timeout_ms: 50 });
+    const { output, events } = run(await toolOf({ crm: url }, { steps }), {}, { timeout_ms: 300 });
     expect(await rejection(output)).toMatchObject({ name: 'UPSTREAM_TIMEOUT', details: { step: 'a' } });
     expect(events).toHaveLength(2);
   });

@@ -535,8 +535,9 @@ describe('time', () => {
 
   it('does nothing for a caller that has gone before', async () => {
     const { api, upstream } = await routes({ '/a': [200, 1] });
+    const guarded: Api = { ...api, credential: { kind: 'static_ref', key: 'k' } };
     const credentials = () => expect.fail('asked for a credential');
-    const { output } = run(toolOf([{ name: 'a', api, path: '/a' }]), {
+    const { output } = run(toolOf([{ name: 'a', api: guarded, path: '/a' }]), {
       signal: AbortSignal.abort(),
       deps: { credentials },
     });
@@ -546,8 +547,9 @@ describe('time', () => {
 
   it('does not wait for a credential beyond it', async () => {
     const { api, upstream } = await routes({ '/a': [200, 1] });
+    const guarded: Api = { ...api, credential: { kind: 'static_ref', key: 'k' } };
     const credentials = () => new Promise<never>(() => undefined);
-    const { output } = run(toolOf([{ name: 'a', api, path: '/a' }], { timeout_ms: 30 }), {
+    const { output } = run(toolOf([{ name: 'a', api: guarded, path: '/a' }], { timeout_ms: 30 }), {
       deps: { credentials },
     });
     expect((await rejection(output)).name).toBe('UPSTREAM_TIMEOUT');
