@@ -1,7 +1,7 @@
 /** Slices of a reply: what each JSONPath expression matches, as JSON, within limits (docs/decisions/0011-explorer.md). */
 import { GatewayError } from '../errors.ts';
 import type { Allowance, Query } from '../snapshot/snapshot.ts';
-import { excerpt, mediaType, readBody } from './reply.ts';
+import { readBody } from './reply.ts';
 
 /** Of all expressions of a call together. */
 export interface SliceLimits {
@@ -32,10 +32,9 @@ export interface Slices {
   readonly probed: readonly (string | number | null)[];
 }
 
-/** Why a body cannot be read, with its beginning. */
+/** Why a body cannot be read. */
 export interface Unreadable {
   readonly problem: string;
-  readonly excerpt: string | null;
 }
 
 /** Longer texts lead to no next page. */
@@ -50,10 +49,7 @@ export function sliceBody(
 ): Slices | Unreadable {
   const bytes = Buffer.from(body.bytes.buffer, body.bytes.byteOffset, body.bytes.byteLength);
   const read = readBody(bytes, body.content_type);
-  if ('problem' in read) {
-    const beginning = bytes.subarray(0, 4_096).toString('utf8');
-    return { problem: read.problem, excerpt: excerpt(beginning, mediaType(body.content_type)) };
-  }
+  if ('problem' in read) return { problem: read.problem };
   const slices = sliceValue(read.value, fields, limits);
   return { ...slices, probed: probes.map((probe) => probed(probe, read.value)) };
 }

@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { GatewayError } from '../errors.ts';
 import type { Query } from '../snapshot/snapshot.ts';
-import { abortError } from './exchange.ts';
+import { abortError } from './abort.ts';
 import { type Body, MOST, type SliceLimits, type Slices, sliceBody, type Unreadable } from './slice.ts';
 import type { Refused, SliceJob } from './slice-worker.ts';
 

@@ -1,6 +1,5 @@
 /** Runs a permitted exploration and turns what came of it, good or bad, into its outcome event (protocol section 8). */
 import { redactArguments } from '../audit/redact.ts';
-import { GatewayError } from '../errors.ts';
 import { type ExplorerDeps, explore as runExploration } from '../execute/explorer.ts';
 import { asGatewayError } from './call.ts';
 import type { ExplorePermit } from './decide.ts';
@@ -25,6 +24,7 @@ export async function explore(
   try {
     const { result_json, ...found } = await runExploration(deps, exploration, {
       signal: AbortSignal.any([gone, AbortSignal.timeout(timeout_ms)]),
+      timeout_ms,
       max_bytes: sliceLimit(capability),
     });
     const result_bytes = checkSize(tool.name, result_json, capability);
@@ -38,20 +38,9 @@ export async function explore(
     };
     return { result_json, event: { event_type: 'ExplorerRequestExecuted', payload } };
   } catch (thrown) {
-    const error = redacted(asGatewayError(thrown));
+    const error = asGatewayError(thrown);
     const { status } = error.details;
     const failure = { http_status: typeof status === 'number' ? status : 0, ...failureFacts(error) };
     return { error, event: { event_type: 'ExplorerRequestFailed', payload: { ...facts(), ...failure } } };
   }
-}
-
-/** What an upstream says of its error may repeat what it was sent, the credential among it. */
-function redacted(error: GatewayError): GatewayError {
-  const { excerpt, ...rest } = error.details;
-  if (typeof excerpt !== 'string') return error;
-  return new GatewayError(error.name, error.message, {
-    details: { ...rest, ...redactArguments({ excerpt }) },
-    layer: error.layer,
-    cause: error.cause,
-  });
 }

@@ -92,7 +92,7 @@ async function measure(): Promise<void> {
   writeFileSync('bench-explorer.json', `${JSON.stringify({ node: process.version, rows }, null, 2)}\n`);
 }
 
-const options = { signal: never, max_bytes: MOST.bytes };
+const options = { signal: never, timeout_ms: 30_000, max_bytes: MOST.bytes };
 
 async function sliceRounds(slicer: ReturnType<typeof createSlicer>, body: Buffer, rounds: number) {
   const queries = FIELDS.map(compileQuery);
@@ -164,6 +164,7 @@ function exploration(port: number, bytes: number): Exploration {
     credential: { kind: 'none' },
     inject: { kind: 'bearer' },
     allow_slash: () => false,
+    retry: null,
   };
   return {
     api,

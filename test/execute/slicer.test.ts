@@ -102,12 +102,9 @@ describe.each([
     });
   });
 
-  test('says that a body is not what it says, with its beginning', async () => {
+  test('says that a body is not what it says', async () => {
     const text = `<html>\n${JSON.stringify(value)}`;
-    expect(await slicer().slice(ofText(text, ['$']), never)).toEqual({
-      problem: 'is not JSON',
-      excerpt: expect.stringMatching(/^<html> \{"data"/),
-    });
+    expect(await slicer().slice(ofText(text, ['$']), never)).toEqual({ problem: 'is not JSON' });
   });
 
   test('leaves nesting that nobody can bear alone', async () => {
