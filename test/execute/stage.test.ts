@@ -136,7 +136,7 @@ describe('steps of one stage', () => {
     const closed: string[] = [];
     const { url, upstream } = await serve(async ({ url: path }) => {
       if (path === '/b') return { status: 500 };
-      await sleep(path === '/a' ? 50 : 20_000, undefined, { ref: false });
+      await sleep(path === '/a' ? 50 : 60_000, undefined, { ref: false });
       return { body: { v: path } };
     });
     upstream.server.on('request', (request, response) =>
@@ -144,10 +144,8 @@ describe('steps of one stage', () => {
         if (!response.writableFinished) closed.push(request.url ?? '');
       }),
     );
-    const began = performance.now();
     const { output, events } = run(await toolOf({ crm: url }, { steps: [step('a'), step('b'), step('c')] }));
     expect((await rejection(output)).details.step).toBe('b');
-    expect(performance.now() - began).toBeLessThan(10_000);
     expect(events).toMatchObject([
       { step_name: 'a', http_status: 200 },
       { step_name: 'b', http_status: 500 },
