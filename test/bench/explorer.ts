@@ -1,7 +1,7 @@
 /**
  * `make bench`: three fields out of replies of 200 KB to 10 MB, beside a bare JSON.parse and the path engine in the same
  * run, in turn; and whole explorations from an upstream in a thread of its own, with what they take of the event loop.
- * Prints a table, writes bench-explorer.json, gates nothing.
+ * Prints a table, writes bench.explorer.json, gates nothing.
  */
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -89,7 +89,7 @@ async function measure(): Promise<void> {
     await Promise.all([slicer.close(), egress.close(), upstream.terminate()]);
   }
   print(rows);
-  writeFileSync('bench-explorer.json', `${JSON.stringify({ node: process.version, rows }, null, 2)}\n`);
+  writeFileSync('bench.explorer.json', `${JSON.stringify({ node: process.version, rows }, null, 2)}\n`);
 }
 
 const options = { signal: never, timeout_ms: 30_000, max_bytes: MOST.bytes };

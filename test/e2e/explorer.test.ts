@@ -54,6 +54,8 @@ const CUSTOMERS = Array.from({ length: 1_000 }, (_, i) => ({
 let upstream: Upstream;
 let gateway: TestGateway;
 let files: string;
+/** Requests that are still to fail. */
+let failures = 0;
 const seen: Record<string, string | string[] | undefined>[] = [];
 const caller = { iss: 'https://agents.invalid', issuer_key: newKey(), agent_key: newKey() };
 const operators = newOperatorKey();
@@ -67,6 +69,10 @@ beforeAll(async () => {
       response.end(typeof value === 'string' ? value : JSON.stringify(value));
     };
     const kind = url.pathname.split('/')[2] ?? '';
+    if (failures > 0) {
+      failures -= 1;
+      return json({}, 503);
+    }
     if (url.pathname === '/customers') {
       const link = `<http://${request.headers.host}/customers?page=3&limit=50&key=${KEY}>; rel="next", </>; rel="first"`;
       return json({ data: CUSTOMERS, next: '/customers?page=9' }, 200, { link });
@@ -148,6 +154,10 @@ function manifests() {
     api('writable', { explorer: { operations: ['*Customer'], methods: ['POST', 'DELETE'] } }),
     api('walled', { egress: { allow_private: false } }),
     api('hasty', { timeout_ms: 200 }),
+    api('flaky', {
+      retry: { attempts: 2, backoff_ms: 1 },
+      explorer: { methods: ['GET', 'POST'] },
+    }),
     { kind: 'ApiSpec', name: 'broken', spec: { source: { inline: { openapi: '2' } } } },
     {
       kind: 'ToolWorkflow',
@@ -551,6 +561,21 @@ describe('what the upstream got wrong', () => {
     expect(JSON.stringify([answer.body, await gateway.eventsOf(answer)])).not.toContain(KEY);
   });
 
+  test("what passes is asked again as the API's `retry` says, and only what may be", async () => {
+    const flaky = { api_spec_id: 'flaky' };
+    failures = 1;
+    expect((await explore(reply('flaky', flaky))).status).toBe(200);
+    failures = 2;
+    expect(names(await explore(reply('flaky', flaky)))).toEqual([
+      502,
+      4200,
+      expect.stringMatching(/answered 503, after 2 attempts$/),
+    ]);
+    failures = 1;
+    const created = { ...flaky, operation_id: 'createCustomer', fields: ['$'] };
+    expect(names(await explore(created))).toEqual([502, 4200, expect.stringMatching(/answered 503$/)]);
+  });
+
   test('too slow', async () => {
     const answer = await explore(reply('slow', { api_spec_id: 'hasty' }));
     expect(names(answer)).toEqual([504, 4201, expect.stringMatching(/did not answer within 200 ms$/)]);
@@ -581,7 +606,7 @@ describe('GET /v1/tools', () => {
       input_schema: {
         required: ['api_spec_id', 'operation_id', 'fields'],
         properties: {
-          api_spec_id: { enum: ['crm', 'hasty', 'walled', 'writable'] },
+          api_spec_id: { enum: ['crm', 'flaky', 'hasty', 'walled', 'writable'] },
           operation_id: {
             description: expect.stringContaining(
               'Of crm: listCustomers, getCustomer, getReply, headReply. Of',

@@ -58,11 +58,9 @@ describe('the Link header', () => {
   });
 
   test('of many kilobytes is read at once', () => {
-    const started = performance.now();
-    follow('<'.repeat(50_000));
-    follow('<x>; rel="'.repeat(5_000));
-    follow(`<x>${'; rel='.repeat(10_000)}`);
-    expect(performance.now() - started).toBeLessThan(1_000);
+    // Were the time quadratic, the test would not end.
+    for (const link of ['<', '<x>; rel="', '<x>; rel=', '; rel='])
+      expect(follow(`<x>${link.repeat(200_000)}`)).toBeNull();
   });
 });
 
