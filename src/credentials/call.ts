@@ -63,7 +63,11 @@ function openCredentials(
   const resolving = new Set<Promise<ResolvedCredential | null>>();
   const mask = createMask();
 
-  async function get(ref: CredentialRef, target: string): Promise<ResolvedCredential | null> {
+  async function get(
+    ref: CredentialRef,
+    target: string,
+    check: () => void,
+  ): Promise<ResolvedCredential | null> {
     const chosen = chosenPath(ref, principal);
     if (chosen.kind === 'none') return null;
     const started = clock.monotonic();
@@ -73,6 +77,7 @@ function openCredentials(
       duration_ms: Math.round(clock.monotonic() - started),
     });
     try {
+      check();
       const credential = await resolveCredential(chosen, principal, providers);
       for (const secret of Object.values(credential?.fields ?? {})) mask.add(secret);
       emit({ event_type: 'CredentialExchangeCompleted', payload: { ...facts(), ...credential?.facts } });
@@ -87,8 +92,9 @@ function openCredentials(
     }
   }
 
-  function resolve(ref: CredentialRef, target: string): Promise<ResolvedCredential | null> {
-    const got = get(ref, target);
+  /** `check` throws when the credential must not be got at all. */
+  function resolve(ref: CredentialRef, target: string, check = () => {}): Promise<ResolvedCredential | null> {
+    const got = get(ref, target, check);
     resolving.add(got);
     // `end` looks at it; whoever asked hears of the failure.
     got.catch(() => {});
@@ -97,8 +103,7 @@ function openCredentials(
 
   async function secretsOf(api: Api): Promise<RequestSecrets | null> {
     if (api.credential.kind === 'none') return null;
-    checkTransport(api);
-    const credential = await resolve(api.credential, api.name);
+    const credential = await resolve(api.credential, api.name, () => checkTransport(api));
     if (credential === null) return null;
     const secrets = injectCredential(api.inject, credential);
     for (const secret of Object.values(secrets.headers)) mask.add(withoutScheme(secret));
@@ -114,7 +119,7 @@ function openCredentials(
       }
       return secrets;
     },
-    resolve,
+    resolve: (ref, target) => resolve(ref, target),
     mask,
     async end() {
       await Promise.all(
