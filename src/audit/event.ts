@@ -15,7 +15,8 @@ export type EventType =
   | 'ManifestApplied'
   | 'ManifestRejected'
   | 'ManifestRemoved'
-  | 'ReconcileCompleted';
+  | 'ReconcileCompleted'
+  | 'AuditTrimmed';
 
 /** What a part of the gateway has to say; the recorder adds the rest. */
 export interface EventBody {

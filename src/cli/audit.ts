@@ -92,6 +92,7 @@ const EVENT_TYPES: Readonly<Record<EventType, true>> = {
   ManifestRejected: true,
   ManifestRemoved: true,
   ReconcileCompleted: true,
+  AuditTrimmed: true,
 };
 
 function filterOptions(command: Command): Command {

@@ -3,7 +3,8 @@ import { statSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { GENESIS, hashEvent } from '../audit/chain.ts';
 import type { EventType } from '../audit/event.ts';
-import type { EventRow, Outcome, Unit } from './sqlite-units.ts';
+import type { EventRow } from './event-row.ts';
+import type { Outcome, Unit } from './sqlite-units.ts';
 
 interface Head {
   seq: number;

@@ -1,6 +1,7 @@
 /** The reading thread of the SQLite store: answers one page of events at a time. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Database, Statement } from 'better-sqlite3';
+import type { PageRow } from './event-row.ts';
 import { openForReading } from './sqlite-file.ts';
 import { type Order, pageSql, type Term } from './sqlite-page-sql.ts';
 import { endOf, restOf, type Span, stepOf } from './sqlite-span.ts';
@@ -10,22 +11,6 @@ import { type LeaseNote, StoreOpenError } from './store.ts';
 export interface ReaderData {
   readonly path: string;
 }
-
-/** position, then the columns that the hash covers, then the hash. */
-export type PageRow = [
-  position: number,
-  id: string,
-  event_type: string,
-  execution_id: string | null,
-  tenant_id: string | null,
-  revision: string | null,
-  payload: string,
-  created_at: string,
-  writer: string,
-  seq: number,
-  prev_hash: string,
-  hash: string,
-];
 
 /** The next page: rows for which every term of `where` holds, in the given order. */
 export type PageRequest = {

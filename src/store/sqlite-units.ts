@@ -3,6 +3,7 @@
  * twice as fast so as one of nested objects (measured, docs/decisions/0003-audit-store.md).
  */
 import type { AuditEvent } from '../audit/event.ts';
+import { type EventRow, rowOf } from './event-row.ts';
 import type { LastGoodChange, LeaseNote, OpenFailure, ReplayClaim } from './store.ts';
 
 type Slot = string | number | null;
@@ -11,9 +12,6 @@ export type Message = Slot[];
 
 /** Asks a thread to end, after all that was sent before. */
 export const CLOSE = 'close';
-
-/** An event before it is linked: id, event_type, execution_id, tenant_id, revision, payload, created_at. */
-export type EventRow = [string, string, string | null, string | null, string | null, string, string];
 
 /** What is done as a whole or not at all. */
 export type Unit =
@@ -61,13 +59,13 @@ const EVENT_SLOTS = 7;
 
 export function encodeAppend(events: readonly AuditEvent[]): Message {
   const message: Message = [APPEND, events.length];
-  for (const event of events) encodeEvent(event, message);
+  for (const event of events) message.push(...rowOf(event));
   return message;
 }
 
 export function encodeAdmit(claim: ReplayClaim, events: readonly AuditEvent[]): Message {
   const message: Message = [ADMIT, events.length, claim.id, Math.ceil(claim.expires_at)];
-  for (const event of events) encodeEvent(event, message);
+  for (const event of events) message.push(...rowOf(event));
   return message;
 }
 
@@ -92,26 +90,6 @@ export function encodeNoteLease({ lease_id, namespace, holder, in_use_until }: L
 
 export function encodeForgetLease(lease_id: string): Message {
   return [FORGET_LEASE, lease_id];
-}
-
-/** Throws a TypeError for a payload that JSON cannot hold. */
-function encodeEvent(event: AuditEvent, message: Message): void {
-  const payload = JSON.stringify(event.payload);
-  if (payload === undefined) throw new TypeError('the payload of an event is not JSON');
-  message.push(
-    wellFormed(event.id),
-    wellFormed(event.event_type),
-    wellFormed(event.execution_id),
-    wellFormed(event.tenant_id),
-    wellFormed(event.revision),
-    payload,
-    wellFormed(event.created_at),
-  );
-}
-
-/** A lone surrogate has no UTF-8: what is hashed must be what the database gives back. */
-function wellFormed<T extends string | null>(text: T): T | string {
-  return text === null ? text : text.toWellFormed();
 }
 
 /** The units of a message, in order. */

@@ -58,7 +58,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     },
     async admit(claim, events) {
       const free = await queue.submit(encoded(() => encodeAdmit(claim, events)));
-      return free === 1;
+      return free === 1 ? 'admitted' : 'replayed';
     },
     async purgeReplay(now) {
       let forgotten = 0;
