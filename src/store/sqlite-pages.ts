@@ -4,11 +4,17 @@ import { GatewayError } from '../errors.ts';
 import { translate } from './event-filter.ts';
 import { chained, type PageRow, positioned } from './event-row.ts';
 import type { Term } from './sqlite-page-sql.ts';
-import type { AbandonedRequest, LastGoodRequest, PageReply, PageRequest } from './sqlite-reader.ts';
+import type {
+  AbandonedRequest,
+  LastGoodRequest,
+  PageReply,
+  PageRequest,
+  SessionsRequest,
+} from './sqlite-reader.ts';
 import type { Span } from './sqlite-span.ts';
 import { opened } from './sqlite-thread.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
-import type { EventReader, LastGood, LeaseNote } from './store.ts';
+import type { EventReader, LastGood, LeaseNote, Session } from './store.ts';
 
 const SCAN_PAGE = 500;
 
@@ -17,12 +23,13 @@ export interface PageReader extends EventReader {
   open(): Promise<void>;
   lastGood(): Promise<LastGood>;
   abandoned(holder: string, now: number): Promise<LeaseNote[]>;
+  sessions(asked: SessionsRequest['sessions']): Promise<Session[]>;
 }
 
 type Answer = Exclude<PageReply, { kind: 'error' }>;
 type Page = Extract<Answer, { kind: 'page' }>;
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
-type Question = WithoutId<PageRequest | LastGoodRequest | AbandonedRequest>;
+type Question = WithoutId<PageRequest | LastGoodRequest | AbandonedRequest | SessionsRequest>;
 
 interface Waiting {
   resolve(answer: Answer): void;
@@ -98,6 +105,9 @@ export function createPageReader(spawn: () => Worker): PageReader {
     async abandoned(holder, now) {
       const answer = await ask({ abandoned: { holder, now } });
       return (answer as Extract<Answer, { kind: 'abandoned' }>).leases;
+    },
+    async sessions(asked) {
+      return ((await ask({ sessions: asked })) as Extract<Answer, { kind: 'sessions' }>).sessions;
     },
     async close() {
       closed = true;
