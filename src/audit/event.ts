@@ -16,7 +16,10 @@ export type EventType =
   | 'ManifestRejected'
   | 'ManifestRemoved'
   | 'ReconcileCompleted'
-  | 'AuditTrimmed';
+  | 'AuditTrimmed'
+  | 'ManifestProposed'
+  | 'ManifestProposalFailed'
+  | 'ReconcileCompleted';
 
 /** What a part of the gateway has to say; the recorder adds the rest. */
 export interface EventBody {
