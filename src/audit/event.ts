@@ -15,7 +15,6 @@ export type EventType =
   | 'ManifestApplied'
   | 'ManifestRejected'
   | 'ManifestRemoved'
-  | 'ReconcileCompleted'
   | 'AuditTrimmed'
   | 'ManifestProposed'
   | 'ManifestProposalFailed'

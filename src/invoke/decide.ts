@@ -2,6 +2,7 @@
  * May this call be made: protocol section 3, steps 8 to 10, and whether its arguments fit the tool. Reads, never
  * writes, so that it can be evaluated ahead of the replay claim and both be one commit.
  */
+import { checkMayDelegate } from '../credentials/user-token.ts';
 import { GatewayError } from '../errors.ts';
 import { type Denial, evaluate } from '../policy/evaluate.ts';
 import { compileToolPattern } from '../policy/match.ts';
@@ -82,6 +83,7 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
   const limits = limitsOf(caller, rights, decision.capability, requested.tool);
   checkLimits(limits, rights.tenant, limiter)();
   const runnable = runnableTool(tool, requested.tool);
+  checkDelegation(runnable, decision.capability);
   checkArguments(runnable, requested);
   return {
     ...rights,
@@ -194,6 +196,11 @@ function runnableTool(tool: Tool | undefined, name: string): WorkflowTool {
     throw new GatewayError('TOOL_UNAVAILABLE', `${name}: this version of the gateway runs no containers`);
   }
   return tool;
+}
+
+/** A tool that can only act in a user's name is refused before its first step, not in the midst. */
+function checkDelegation(tool: WorkflowTool, capability: Capability): void {
+  if (tool.steps.some(({ api }) => api.credential.kind === 'human_delegated')) checkMayDelegate(capability);
 }
 
 function checkArguments(tool: WorkflowTool, { arguments: args, inexact }: Requested): void {

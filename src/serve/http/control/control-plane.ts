@@ -12,7 +12,18 @@ import { type OperatorDeps, requireOperator } from './operator.ts';
 import { addResources, type ResourcesDeps } from './resources.ts';
 import { answerWrites, type WritesDeps } from './writes.ts';
 
-export type ControlPlaneDeps = ApplicationDeps & OperatorDeps & ResourcesDeps & EventsDeps & WritesDeps;
+export interface StatusDeps {
+  readonly status: () => ReconcileStatus;
+  /** Where credentials come from, and how that is doing. */
+  readonly credentials: () => object;
+}
+
+export type ControlPlaneDeps = ApplicationDeps &
+  OperatorDeps &
+  StatusDeps &
+  ResourcesDeps &
+  EventsDeps &
+  WritesDeps;
 
 /** Requests at one time: people and dashboards need few, and none may be in the way of calls. */
 const MAX_IN_FLIGHT = 16;
@@ -20,7 +31,7 @@ const MAX_IN_FLIGHT = 16;
 /** The Koa application of the control listener. */
 export function createControlPlane(deps: ControlPlaneDeps): Koa {
   const router = createRouter();
-  router.get('/v1/status', answerStatus(deps.status));
+  router.get('/v1/status', answerStatus(deps));
   addResources(router, deps);
   addEvents(router, deps);
   return createApplication(router, deps, {
@@ -30,7 +41,7 @@ export function createControlPlane(deps: ControlPlaneDeps): Koa {
 }
 
 /** `status --watch` asks again and again, and thousands of manifests take longer to write out than a call may wait. */
-function answerStatus(status: () => ReconcileStatus): Middleware {
+function answerStatus({ status, credentials }: StatusDeps): Middleware {
   let known: ReconcileStatus['manifests'] = [];
   let text = '[]';
   return (context) => {
@@ -41,7 +52,8 @@ function answerStatus(status: () => ReconcileStatus): Middleware {
       known = manifests;
     }
     context.type = 'application/json';
-    context.body = `${JSON.stringify(whole).slice(0, -1)},"manifests":${text}}`;
+    const head = JSON.stringify({ ...whole, credentials: credentials() });
+    context.body = `${head.slice(0, -1)},"manifests":${text}}`;
   };
 }
 
