@@ -35,11 +35,12 @@ import { createDataPlane } from './serve/http/data-plane.ts';
 import { type Listener, listen } from './serve/http/listener.ts';
 import { createMetrics } from './serve/http/metrics.ts';
 import { createHolder } from './snapshot/holder.ts';
-import { openSqliteStore } from './store/sqlite.ts';
+import { openStore } from './store/open.ts';
+import { startPresence } from './store/presence.ts';
+import type { Replica } from './store/store.ts';
+import { startUpkeep } from './store/upkeep.ts';
 import { packageVersion } from './version.ts';
 
-/** Milliseconds between two sweeps of expired replay ids. */
-const PURGE_MS = 60_000;
 /** Milliseconds that the body of a request may take to come, after its headers. */
 const BODY_MS = 10_000;
 /** Milliseconds that a lease is noted for beyond the longest call: what is still under way is not taken for a crash's. */
@@ -55,8 +56,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const path = config.database.url.slice('sqlite://'.length);
-    const store = await openSqliteStore({ path, clock, log });
+    const store = await openStore({ url: config.database.url, clock, log });
     closers.push(() => store.close());
 
     const holder = createHolder();
@@ -112,8 +112,11 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       const at = { id: newId(), execution_id: null, tenant_id, revision: status().revision };
       return store.append([{ ...event, ...at, created_at: isoTime(clock.now()) }]);
     };
+    // Known once the data plane has its address.
+    let replicas: () => readonly Replica[] | null = () => null;
     const controlPlane = createControlPlane({
       status,
+      replicas: () => replicas(),
       credentials: sources.status,
       resources: () => resourcesOf(states(), applied()),
       manifests: () => writeInForce(applied(), status().revision),
@@ -179,12 +182,11 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       return data.close(drain_ms);
     });
 
-    const purge = setInterval(() => {
-      store
-        .purgeReplay(clock.now())
-        .catch((error: unknown) => log.warn({ err: error }, 'expired replay ids could not be purged'));
-    }, PURGE_MS);
-    closers.push(() => clearInterval(purge));
+    const neighbours = startPresence(store, log, () => ({ address: data.url, revision: revision() }));
+    closers.push(() => neighbours.close());
+    replicas = neighbours.replicas;
+    const { retention_days } = config.audit;
+    closers.push(startUpkeep({ store, clock, log, retention_days }));
 
     return { addresses: { data: data.url, control: control.url, metrics: metrics.url }, close };
   } catch (error) {

@@ -10,6 +10,7 @@ const DEFAULTS = {
   network: { bind_addr: '127.0.0.1:8089', control_bind_addr: '127.0.0.1:8090' },
   tls: { cert_file: null, key_file: null, client_ca_file: null },
   database: { url: 'sqlite://data/gateway.db' },
+  audit: { retention_days: 90 },
   auth: {
     development: false,
     operator_jwks_uri: null,
@@ -222,7 +223,7 @@ describe('a key', () => {
 });
 
 describe('the database', () => {
-  test.each(['postgres://me:hunter2@db/x', 'mysql://me:hunter2@db/x', 'hunter2', 'sqlite://', 'sqlite:x.db'])(
+  test.each(['mysql://me:hunter2@db/x', 'hunter2', 'sqlite://', 'sqlite:x.db'])(
     'cannot be %s, and the error keeps what may be a password',
     (url) => {
       const [problem = '', ...more] = problemsOf(withSpec(`database: {url: "${url}"}`));
@@ -231,6 +232,20 @@ describe('the database', () => {
       expect(problem).not.toContain('hunter2');
     },
   );
+
+  test.each(['postgres://me:hunter2@db/x', 'postgresql://db/x?sslmode=verify-full'])('may be %s', (url) => {
+    expect(load(withSpec(`database: {url: "${url}"}`)).config.database.url).toBe(url);
+  });
+
+  test.each([
+    ['postgres://me:hunter2@db', 'names no database'],
+    ['postgres://me:hun/ter2@db/x', 'is no URL'],
+  ])('cannot be %s: it %s', (url, reason) => {
+    const [problem = '', ...more] = problemsOf(withSpec(`database: {url: "${url}"}`));
+    expect(more).toEqual([]);
+    expect(problem).toContain(reason);
+    expect(problem).not.toMatch(/hun.?ter2/);
+  });
 });
 
 describe("the operators' keys", () => {

@@ -4,7 +4,16 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, cpSync, existsSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -116,7 +125,8 @@ function tryServer(
     child.stderr!.on('data', (chunk: Buffer) => {
       // Later messages are of no interest, but have to be read.
       if (log.length < 100_000) log += chunk.toString();
-      if (log.includes('database system is ready to accept connections')) resolve({ child, log, ready: true });
+      if (log.includes('database system is ready to accept connections'))
+        resolve({ child, log, ready: true });
     });
     child.once('error', reject);
     child.once('exit', () => resolve({ child, log, ready: false }));
@@ -157,7 +167,8 @@ async function linkLibraries(native: string): Promise<void> {
 }
 
 function reachable(path: string): boolean {
-  for (let at = path; at !== dirname(at); at = dirname(at)) if ((statSync(at).mode & 0o001) === 0) return false;
+  for (let at = path; at !== dirname(at); at = dirname(at))
+    if ((statSync(at).mode & 0o001) === 0) return false;
   return true;
 }
 

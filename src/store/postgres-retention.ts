@@ -8,10 +8,12 @@ export async function weeksBefore(
   before: number,
 ): Promise<{ tables: string[]; monday: string; events: number } | null> {
   const { rows } = await pool.query<{ name: string; monday: string }>(
-    `SELECT c.relname AS name, gateway_week(to_timestamp($1::float8 / 1000))::text AS monday
-       FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    `SELECT c.relname AS name, limits.monday::text
+       FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid,
+         -- This week is never old, whatever the clock of the gateway says.
+         LATERAL (SELECT least(gateway_week(to_timestamp($1::float8 / 1000)), gateway_week(now())) AS monday) AS limits
        WHERE i.inhparent = 'gateway_events'::regclass AND c.relname ~ '^gateway_events_[0-9]{8}$'
-         AND to_date(right(c.relname, 8), 'YYYYMMDD') < gateway_week(to_timestamp($1::float8 / 1000))
+         AND to_date(right(c.relname, 8), 'YYYYMMDD') < limits.monday
        ORDER BY 1`,
     [before],
   );

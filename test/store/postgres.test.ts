@@ -3,7 +3,7 @@ import { type PostgresServer, startPostgres } from '../../examples/cluster/postg
 import { systemClock } from '../../src/clock.ts';
 import { openPostgresStore } from '../../src/store/postgres.ts';
 import { storeConformance } from './conformance.ts';
-import { createDatabases, type Databases } from './databases.ts';
+import { createDatabases, type Databases, inDatabase, makeOld } from './databases.ts';
 
 let server: PostgresServer;
 let databases: Databases;
@@ -28,6 +28,7 @@ storeConformance('postgres', async () => {
       store = await open();
       return store;
     },
+    age: () => inDatabase(url, makeOld),
     async dispose() {
       await store.close();
     },

@@ -32,6 +32,8 @@ storeConformance('sqlite', async () => {
       store = await open();
       return store;
     },
+    // An event is as old as it says.
+    async age() {},
     async dispose() {
       await store.close();
       rmSync(directory, { recursive: true });
