@@ -89,7 +89,8 @@ image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for an
 .PHONY: ci
 ci: check ## Everything: checks, tests, demo, the built package as it is installed, long tests at full length
 	node examples/crm/demo.ts
-	SEAL_TEST_FULL=1 $(VITEST) test/e2e
+	.ci/tools
+	SEAL_TEST_FULL=1 $(VITEST) test/e2e examples
 
 .PHONY: clean
 clean: ## Remove what was installed and built

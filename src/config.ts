@@ -21,6 +21,7 @@ export interface Config {
     readonly client_ca_file: string | null;
   };
   readonly database: { readonly url: string };
+  readonly audit: { readonly retention_days: number };
   /** Operators of the control listener. */
   readonly auth: {
     readonly development: boolean;
@@ -46,6 +47,16 @@ export interface Config {
     readonly verify: {
       readonly allowed_signers_file: string | null;
       readonly gnupg_home: string | null;
+    } | null;
+  };
+  readonly control: {
+    /** Where writes become proposals; null: nowhere. */
+    readonly git: {
+      readonly repo: string;
+      readonly base: string;
+      readonly path: string;
+      readonly branch_prefix: string;
+      readonly cache_dir: string;
     } | null;
   };
   readonly credentials: {
@@ -154,18 +165,8 @@ const OTHER_NAMES = new Set([
   'SEAL_GATEWAY_OPERATOR_TOKEN',
 ]);
 
-/** Settings that would promise what this version does not do: a start with them is refused. */
-const REFUSED = ['control.git'];
 /** Settings that are safe to ignore: what they configure is absent and fails closed. */
-const IGNORED = [
-  'network.grpc_bind_addr',
-  'network.trusted_proxies',
-  'issuer',
-  'attestation',
-  'cli',
-  'audit',
-  'ui',
-];
+const IGNORED = ['network.grpc_bind_addr', 'network.trusted_proxies', 'issuer', 'attestation', 'cli', 'ui'];
 
 const schema = JSON.parse(
   readFileSync(new URL('../schemas/GatewayConfig.schema.json', import.meta.url), 'utf8'),
@@ -190,11 +191,6 @@ export function loadConfig(path?: string, env: NodeJS.ProcessEnv = process.env):
   }
   const given = structuredClone(spec);
   if (!validate(whole)) throwAny((validate.errors ?? []).map(describe), file);
-  const refused = REFUSED.filter((key) => differs(given, key));
-  throwAny(
-    refused.map((key) => `spec.${key} is not available in this version; remove it`),
-    file,
-  );
   for (const key of IGNORED) {
     if (differs(given, key)) warnings.push(`${where(file)}: spec.${key} has no effect in this version`);
   }
@@ -377,14 +373,8 @@ function describe(error: {
 /** What no schema can say. */
 function check({ database, tls, network, auth, credentials }: Config): string[] {
   const problems: string[] = [];
-  const [scheme = '', path] = database.url.split('://');
-  if (scheme !== 'sqlite' || !path) {
-    // The rest of the URL may hold a password.
-    const what = /^postgres(ql)?$/.test(scheme)
-      ? 'Postgres is not available in this version'
-      : 'this is no database that the gateway knows';
-    problems.push(`spec.database.url: ${what}; use sqlite:// and a path, such as sqlite://data/gateway.db`);
-  }
+  const database_problem = databaseProblem(database.url);
+  if (database_problem !== null) problems.push(`spec.database.url: ${database_problem}`);
   if ((tls.cert_file === null) !== (tls.key_file === null)) {
     problems.push('spec.tls: cert_file and key_file go together');
   }
@@ -462,6 +452,19 @@ function serverProblem(text: string): string | null {
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
+/** Why this names no database. The URL is not repeated: it may hold a password. */
+function databaseProblem(text: string): string | null {
+  const [scheme = '', path] = text.split('://');
+  if (scheme === 'sqlite' && path) return null;
+  if (!/^postgres(ql)?$/.test(scheme)) {
+    return 'this is no database that the gateway knows; use sqlite:// and a path, such as sqlite://data/gateway.db, or postgres://user@host/database';
+  }
+  const url = URL.parse(text);
+  if (url === null)
+    return 'this is no URL; characters such as @ and / in a password are written as %40 and %2F';
+  return url.pathname.length > 1 ? null : 'it names no database; write postgres://user@host/database';
+}
+
 /** Why keys cannot be had from there: they decide who an operator is, so nobody on the way may change them. */
 function jwksProblem(uri: string): string | null {
   if (!uri.includes('://')) {
@@ -478,7 +481,8 @@ function jwksProblem(uri: string): string | null {
 
 /** The settings that the gateway acts on. */
 function pick(spec: Config): Config {
-  const { manifests, network, tls, database, auth, reconcile, credentials, limits, log } = spec;
+  const { manifests, network, tls, database, audit, auth, reconcile, control, credentials, limits, log } =
+    spec;
   return {
     manifests,
     network: {
@@ -488,8 +492,10 @@ function pick(spec: Config): Config {
     },
     tls,
     database,
+    audit,
     auth,
     reconcile,
+    control,
     credentials,
     limits,
     log,

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** The composition root: builds everything top to bottom, closes it in reverse. Run as a program, it is the command line. */
 import type { RequestListener } from 'node:http';
+import type { EventBody } from './audit/event.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { type Clock, isoTime, systemClock } from './clock.ts';
 import { type Config, gitEnvironment, secretVariables } from './config.ts';
 import { createCredentials } from './credentials/call.ts';
 import { createSources } from './credentials/sources.ts';
@@ -25,6 +26,8 @@ import { createDrafts } from './reconcile/draft.ts';
 import { createGit } from './reconcile/git.ts';
 import { writeInForce } from './reconcile/in-force.ts';
 import { operatorKeys } from './reconcile/operator-keys.ts';
+import { createProposals } from './reconcile/propose.ts';
+import { createProposeChange } from './reconcile/propose-change.ts';
 import { startReconciler } from './reconcile/reconcile.ts';
 import { resourcesOf } from './reconcile/resources.ts';
 import { createControlPlane } from './serve/http/control/control-plane.ts';
@@ -32,11 +35,12 @@ import { createDataPlane } from './serve/http/data-plane.ts';
 import { type Listener, listen } from './serve/http/listener.ts';
 import { createMetrics } from './serve/http/metrics.ts';
 import { createHolder } from './snapshot/holder.ts';
-import { openSqliteStore } from './store/sqlite.ts';
+import { openStore } from './store/open.ts';
+import { startPresence } from './store/presence.ts';
+import type { Replica } from './store/store.ts';
+import { startUpkeep } from './store/upkeep.ts';
 import { packageVersion } from './version.ts';
 
-/** Milliseconds between two sweeps of expired replay ids. */
-const PURGE_MS = 60_000;
 /** Milliseconds that the body of a request may take to come, after its headers. */
 const BODY_MS = 10_000;
 /** Milliseconds that a lease is noted for beyond the longest call: what is still under way is not taken for a crash's. */
@@ -52,8 +56,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const path = config.database.url.slice('sqlite://'.length);
-    const store = await openSqliteStore({ path, clock, log });
+    const store = await openStore({ url: config.database.url, clock, log });
     closers.push(() => store.close());
 
     const holder = createHolder();
@@ -105,12 +108,29 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
 
     const { status, applied } = reconciler;
     const states = () => status().manifests;
+    const recordAtOnce = (event: EventBody, tenant_id: string | null): Promise<void> => {
+      const at = { id: newId(), execution_id: null, tenant_id, revision: status().revision };
+      return store.append([{ ...event, ...at, created_at: isoTime(clock.now()) }]);
+    };
+    // Known once the data plane has its address.
+    let replicas: () => readonly Replica[] | null = () => null;
     const controlPlane = createControlPlane({
       status,
+      replicas: () => replicas(),
       credentials: sources.status,
       resources: () => resourcesOf(states(), applied()),
       manifests: () => writeInForce(applied(), status().revision),
       draft: createDrafts({ applied, states }),
+      propose:
+        config.control.git === null
+          ? null
+          : createProposeChange({
+              propose: createProposals(config.control.git, git),
+              applied,
+              states,
+              record: recordAtOnce,
+              newId,
+            }),
       events: store,
       verifyOperator: operatorVerifier(config.auth, clock, log),
       development: config.auth.development,
@@ -162,12 +182,11 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       return data.close(drain_ms);
     });
 
-    const purge = setInterval(() => {
-      store
-        .purgeReplay(clock.now())
-        .catch((error: unknown) => log.warn({ err: error }, 'expired replay ids could not be purged'));
-    }, PURGE_MS);
-    closers.push(() => clearInterval(purge));
+    const neighbours = startPresence(store, log, () => ({ address: data.url, revision: revision() }));
+    closers.push(() => neighbours.close());
+    replicas = neighbours.replicas;
+    const { retention_days } = config.audit;
+    closers.push(startUpkeep({ store, clock, log, retention_days }));
 
     return { addresses: { data: data.url, control: control.url, metrics: metrics.url }, close };
   } catch (error) {

@@ -10,6 +10,7 @@ const DEFAULTS = {
   network: { bind_addr: '127.0.0.1:8089', control_bind_addr: '127.0.0.1:8090' },
   tls: { cert_file: null, key_file: null, client_ca_file: null },
   database: { url: 'sqlite://data/gateway.db' },
+  audit: { retention_days: 90 },
   auth: {
     development: false,
     operator_jwks_uri: null,
@@ -222,7 +223,7 @@ describe('a key', () => {
 });
 
 describe('the database', () => {
-  test.each(['postgres://me:hunter2@db/x', 'mysql://me:hunter2@db/x', 'hunter2', 'sqlite://', 'sqlite:x.db'])(
+  test.each(['mysql://me:hunter2@db/x', 'hunter2', 'sqlite://', 'sqlite:x.db'])(
     'cannot be %s, and the error keeps what may be a password',
     (url) => {
       const [problem = '', ...more] = problemsOf(withSpec(`database: {url: "${url}"}`));
@@ -231,6 +232,20 @@ describe('the database', () => {
       expect(problem).not.toContain('hunter2');
     },
   );
+
+  test.each(['postgres://me:hunter2@db/x', 'postgresql://db/x?sslmode=verify-full'])('may be %s', (url) => {
+    expect(load(withSpec(`database: {url: "${url}"}`)).config.database.url).toBe(url);
+  });
+
+  test.each([
+    ['postgres://me:hunter2@db', 'names no database'],
+    ['postgres://me:hun/ter2@db/x', 'is no URL'],
+  ])('cannot be %s: it %s', (url, reason) => {
+    const [problem = '', ...more] = problemsOf(withSpec(`database: {url: "${url}"}`));
+    expect(more).toEqual([]);
+    expect(problem).toContain(reason);
+    expect(problem).not.toMatch(/hun.?ter2/);
+  });
 });
 
 describe("the operators' keys", () => {
@@ -265,13 +280,30 @@ describe("the operators' keys", () => {
   });
 });
 
-describe('what this version has not', () => {
-  test('is refused where it would promise something', () => {
-    expect(problemsOf(withSpec('control: {git: {}}'))).toEqual([
-      'spec.control.git is not available in this version; remove it',
-    ]);
+describe('where writes become proposals', () => {
+  test('a repository is enough; the rest has defaults', () => {
+    expect(load(withSpec('control: {git: {repo: /srv/config.git}}')).config.control.git).toEqual({
+      ...{ repo: '/srv/config.git', base: 'main', path: '', branch_prefix: 'seal-gateway/' },
+      cache_dir: 'data/proposals',
+    });
   });
 
+  test.each([
+    'base: -x',
+    'base: a..b',
+    'base: "a b"',
+    'branch_prefix: /a',
+    'branch_prefix: "a//"',
+    'repo: --upload-pack=x',
+  ])('no %s', (line) => {
+    const [problem] = problemsOf(
+      withSpec(`control: {git: {repo: x, ${line}}}`.replace('repo: x, repo', 'repo')),
+    );
+    expect(problem).toContain(`spec.control.git.${line.split(':')[0]} must match`);
+  });
+});
+
+describe('what this version has not', () => {
   test.each([
     ['network: {grpc_bind_addr: "0.0.0.0:1"}', 'network.grpc_bind_addr'],
     ['cli: {max_concurrency: 2}', 'cli'],

@@ -15,6 +15,9 @@ export type EventType =
   | 'ManifestApplied'
   | 'ManifestRejected'
   | 'ManifestRemoved'
+  | 'AuditTrimmed'
+  | 'ManifestProposed'
+  | 'ManifestProposalFailed'
   | 'ReconcileCompleted';
 
 /** What a part of the gateway has to say; the recorder adds the rest. */

@@ -1,17 +1,28 @@
 /** The status of a gateway as lines for people. */
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import type { ManifestState, ReconcileStatus } from '../reconcile/status.ts';
+import type { Replica } from '../store/store.ts';
 import { table } from './output.ts';
 
+/** What `GET /v1/status` answers. */
+export interface GatewayStatus extends ReconcileStatus {
+  /** The gateways of the store; null: they cannot be told. Absent from gateways before 0.2. */
+  readonly replicas?: readonly Replica[] | null;
+}
+
+const REPLICAS = ['REPLICA', 'REVISION', 'VERSION', 'STARTED', 'SEEN'];
 const HEAD = ['KIND', 'NAME', 'STATUS', 'REVISION', 'REASON', 'WHERE'];
 
 /**
  * A head line, what is wrong with the whole, and a row for each manifest, those that are not Ready first. `now`:
  * milliseconds since the Unix epoch.
  */
-export function statusText(status: ReconcileStatus, now: number): string {
-  const { error, manifests, diagnostics } = status;
+export function statusText(status: GatewayStatus, now: number): string {
+  const { error, manifests, diagnostics, replicas } = status;
   const lines = [headLine(status, now)];
+  if (replicas === null) lines.push('the other gateways of the store cannot be told now');
+  if (replicas && replicas.length > 1)
+    lines.push('', table([REPLICAS, ...replicas.map((one) => replicaRow(one, now))]), '');
   if (error !== null) lines.push(`error: ${error}`);
   const rows = [...manifests].sort((a, b) => Number(isReady(a)) - Number(isReady(b))).map(rowOf);
   if (rows.length > 0) lines.push('', table([HEAD, ...rows]));
@@ -52,6 +63,11 @@ function rowOf(state: ManifestState): string[] {
     reason ?? '-',
     `${file}:${line}:${column}`,
   ];
+}
+
+function replicaRow({ address, revision, version, started_at, seen_at }: Replica, now: number): string[] {
+  const applied = revision === null ? '-' : shortRevision(revision);
+  return [address === '' ? '-' : address, applied, version, ageOf(started_at, now), ageOf(seen_at, now)];
 }
 
 /** Twelve characters of a commit, or of a digest. */

@@ -19,6 +19,7 @@ import {
   visible,
   type WorkflowTool,
 } from '../snapshot/snapshot.ts';
+import type { Count, Exhausted } from '../store/store.ts';
 import type { Caller } from './authenticate.ts';
 import { type Limiter, limitKey } from './limit.ts';
 
@@ -102,6 +103,22 @@ export function occupy({ limits, tenant }: Permit, limiter: Limiter): () => void
   const release = checkLimits(limits, tenant, limiter);
   for (const { key, limit } of limits) limiter.take(key, limit);
   return release;
+}
+
+/** The call's limits as the store counts them. */
+export function countsOf({ limits }: Permit): Count[] {
+  return limits.map(({ key, limit }) => ({ key, calls: limit.calls, per_seconds: limit.per_seconds }));
+}
+
+/** What the caller hears when the gateways of the store have used up a limit together. */
+export function usedUp(
+  { limits }: Permit,
+  { key, retry_after_ms }: Exhausted,
+  limiter: Limiter,
+): GatewayError {
+  const full = limits.find((one) => one.key === key)!;
+  const { retry_after_seconds } = limiter.exhaust(key, full.limit, retry_after_ms);
+  return tooMany(`${full.what} is used up`, retry_after_seconds);
 }
 
 interface Limit {

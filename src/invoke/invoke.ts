@@ -26,7 +26,7 @@ import {
   executionId,
   rejection,
 } from './call.ts';
-import { decide, occupy, type Permit, rightsOf } from './decide.ts';
+import { countsOf, decide, occupy, type Permit, rightsOf, usedUp } from './decide.ts';
 import { type ExecuteDeps, execute } from './execute.ts';
 import type { Limiter } from './limit.ts';
 import { replayClaim } from './replay.ts';
@@ -98,17 +98,25 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     return null;
   }
 
-  /** Claims the replay id and writes the intent, or the rejection that policy decided, as one durable unit. */
+  /** Claims the replay id, counts the call and writes the intent, or the rejection, as one durable unit. */
   async function admit(call: Call, caller: Caller, verdict: Attempt<Permit | null>): Promise<string> {
     const recorder = recorderOf(call);
     const bodies = 'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value);
     const events = bodies.map(recorder.event);
-    const free = await deps.store.admit(replayClaim(caller, call.envelope!), events);
-    if (!free) {
+    const permit = 'error' in verdict ? null : verdict.value;
+    const counts = permit === null ? [] : countsOf(permit);
+    const admission = await deps.store.admit(replayClaim(caller, call.envelope!), events, counts);
+    if (admission === 'replayed') {
       throw new GatewayError(
         'REPLAY_DETECTED',
         'this envelope or its token has been used before; sign a new one',
       );
+    }
+    if (admission !== 'admitted') {
+      // Nothing of it was stored: the rejection takes the place of the intent.
+      const error = usedUp(permit!, admission, deps.limiter);
+      await admit(call, caller, { error });
+      throw error;
     }
     call.recorded = 'error' in verdict;
     return events[0]!.id;

@@ -6,16 +6,19 @@ import type Koa from 'koa';
 import type { Middleware } from 'koa';
 import { GatewayError } from '../../../errors.ts';
 import type { ReconcileStatus } from '../../../reconcile/status.ts';
+import type { Replica } from '../../../store/store.ts';
 import { type ApplicationDeps, createApplication, createRouter } from '../application.ts';
 import { addEvents, type EventsDeps } from './events.ts';
 import { type OperatorDeps, requireOperator } from './operator.ts';
 import { addResources, type ResourcesDeps } from './resources.ts';
-import { refuseWrites, type WritesDeps } from './writes.ts';
+import { answerWrites, type WritesDeps } from './writes.ts';
 
 export interface StatusDeps {
   readonly status: () => ReconcileStatus;
   /** Where credentials come from, and how that is doing. */
   readonly credentials: () => object;
+  /** The gateways that share the store, this one too; null: they cannot be told now. */
+  readonly replicas: () => readonly Replica[] | null;
 }
 
 export type ControlPlaneDeps = ApplicationDeps &
@@ -36,12 +39,12 @@ export function createControlPlane(deps: ControlPlaneDeps): Koa {
   addEvents(router, deps);
   return createApplication(router, deps, {
     challenge: 'Bearer',
-    before: [answerHealth, limitInFlight(), requireOperator(deps), refuseWrites(deps)],
+    before: [answerHealth, limitInFlight(), requireOperator(deps), answerWrites(deps)],
   });
 }
 
 /** `status --watch` asks again and again, and thousands of manifests take longer to write out than a call may wait. */
-function answerStatus({ status, credentials }: StatusDeps): Middleware {
+function answerStatus({ status, credentials, replicas }: StatusDeps): Middleware {
   let known: ReconcileStatus['manifests'] = [];
   let text = '[]';
   return (context) => {
@@ -52,7 +55,7 @@ function answerStatus({ status, credentials }: StatusDeps): Middleware {
       known = manifests;
     }
     context.type = 'application/json';
-    const head = JSON.stringify({ ...whole, credentials: credentials() });
+    const head = JSON.stringify({ ...whole, credentials: credentials(), replicas: replicas() });
     context.body = `${head.slice(0, -1)},"manifests":${text}}`;
   };
 }
