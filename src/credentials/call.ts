@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
+import { isLoopback } from '../openapi/loopback.ts';
 import type { Api, CredentialRef } from '../snapshot/snapshot.ts';
 import { injectCredential } from './inject.ts';
 import { createMask, type Mask } from './mask.ts';
@@ -154,14 +155,8 @@ function targetOf(ref: CredentialRef, target: string): string {
 
 /** A credential is not sent where anybody on the way can read it, unless the manifest says so. */
 function checkTransport({ name, base_url, egress }: Api): void {
-  if (base_url.protocol === 'https:' || isLoopback(base_url.hostname) || egress.plain_http_credentials)
-    return;
+  if (base_url.protocol === 'https:' || isLoopback(base_url) || egress.plain_http_credentials) return;
   throw unavailable(
     `the credential of ${name} is not sent over plain HTTP; use https, or egress.plain_http_credentials where the way is safe`,
   );
-}
-
-/** A host name that is this machine, whoever resolves it. */
-export function isLoopback(hostname: string): boolean {
-  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname);
 }
