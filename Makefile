@@ -78,6 +78,7 @@ build: install ## Compile to dist/ for the package and the image
 .PHONY: bench
 bench: install ## Measure signed calls beside a bare floor; prints a table, writes bench.json
 	node test/bench/invoke.ts
+	node test/bench/credentials.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)
@@ -94,4 +95,4 @@ ci: check ## Everything: checks, tests, demo, the built package as it is install
 
 .PHONY: clean
 clean: ## Remove what was installed and built
-	rm -rf node_modules .toolchain dist data bench.json
+	rm -rf node_modules .toolchain dist data bench.json bench-credentials.json

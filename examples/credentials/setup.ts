@@ -5,9 +5,17 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLocalJWKSet, importJWK, type JSONWebKeySet, type JWK, jwtVerify, SignJWT } from 'jose';
+import {
+  createLocalJWKSet,
+  importJWK,
+  type JSONWebKeySet,
+  type JWK,
+  type JWTVerifyGetKey,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
 import { run } from '../../src/cli/program.ts';
-import { generateKeyPair, SealClient } from '../../src/client.ts';
+import { createEnvelope, generateKeyPair, SealClient, type SealEnvelope } from '../../src/client.ts';
 import { CLIENT, type OidcServer, startOidc } from '../../test/support/oidc.ts';
 import { type OpenBaoStandIn, startOpenBao } from '../../test/support/openbao.ts';
 import { startPostgres } from '../cluster/postgres.ts';
@@ -30,6 +38,8 @@ export interface Example {
   startGateway(): Promise<GatewayProcess>;
   /** A client whose every call has a token of its own. */
   client(gateway: { readonly url: string }): SealClient;
+  /** A signed call, ready to send. */
+  sign(tool: string): Promise<SealEnvelope>;
   /** Runs `seal-gateway`; resolves to what it printed. */
   cli(...argv: string[]): Promise<string>;
   close(): Promise<void>;
@@ -49,13 +59,14 @@ export async function setUp(database?: (dir: string) => string): Promise<Example
     furnish(bao);
     const oidc = await startOidc({ audiences: ['ledger'] });
     closers.push(() => oidc.close());
+    const keys = createLocalJWKSet((await (await fetch(oidc.jwks_uri)).json()) as JSONWebKeySet);
     const ledger = await startLedger({
       keys: { [KEYS.gateway]: 'the gateway', [KEYS.olga]: 'olga, by a binding' },
       lives: (password, username) =>
         bao
           .alive()
           .some(({ data }) => data.password === password && (username ?? data.username) === data.username),
-      bearer: (token) => userOf(token, oidc),
+      bearer: (token) => userOf(token, oidc.issuer, keys),
     });
     closers.push(() => ledger.close());
     let url = database?.(dir);
@@ -74,6 +85,8 @@ export async function setUp(database?: (dir: string) => string): Promise<Example
       startGateway: () => startGateway(dir),
       client: (gateway) =>
         new SealClient({ gateway_url: gateway.url, private_key: agent.private_key, security_token: token }),
+      sign: async (tool) =>
+        createEnvelope({ tool, security_token: await token(), private_key: agent.private_key }),
       cli: (...argv) => cli([...argv, '--config', join(dir, 'gateway.yaml')]),
       close,
     };
@@ -101,10 +114,9 @@ function furnish(bao: OpenBaoStandIn): void {
 }
 
 /** The user of a token that is meant for the ledger; null: it is not. */
-async function userOf(token: string, oidc: OidcServer): Promise<string | null> {
+async function userOf(token: string, issuer: string, keys: JWTVerifyGetKey): Promise<string | null> {
   try {
-    const keys = createLocalJWKSet((await (await fetch(oidc.jwks_uri)).json()) as JSONWebKeySet);
-    const { payload } = await jwtVerify(token, keys, { issuer: oidc.issuer, audience: 'ledger' });
+    const { payload } = await jwtVerify(token, keys, { issuer, audience: 'ledger' });
     return `${payload.sub}, by an exchanged token`;
   } catch {
     return null;

@@ -184,7 +184,7 @@ describe('status --watch', () => {
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line)),
-    ).toEqual([GOOD, BAD, GOOD]);
+    ).toMatchObject([GOOD, BAD, GOOD]);
   });
 
   test('waits for a gateway that goes away, but not for one that was never there', async () => {
