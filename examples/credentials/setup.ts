@@ -60,13 +60,19 @@ export async function setUp(database?: (dir: string) => string): Promise<Example
     const oidc = await startOidc({ audiences: ['ledger'] });
     closers.push(() => oidc.close());
     const keys = createLocalJWKSet((await (await fetch(oidc.jwks_uri)).json()) as JSONWebKeySet);
+    // A token is looked at once: the example is about the gateway.
+    const bearers = new Map<string, Promise<string | null>>();
     const ledger = await startLedger({
       keys: { [KEYS.gateway]: 'the gateway', [KEYS.olga]: 'olga, by a binding' },
       lives: (password, username) =>
         bao
           .alive()
           .some(({ data }) => data.password === password && (username ?? data.username) === data.username),
-      bearer: (token) => userOf(token, oidc.issuer, keys),
+      bearer(token) {
+        const known = bearers.get(token) ?? userOf(token, oidc.issuer, keys);
+        bearers.set(token, known);
+        return known;
+      },
     });
     closers.push(() => ledger.close());
     let url = database?.(dir);

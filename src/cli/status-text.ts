@@ -1,6 +1,7 @@
 /** The status of a gateway as lines for people. */
-import { formatDiagnostic } from '../manifest/diagnostic.ts';
+
 import type { CredentialStatus } from '../credentials/sources.ts';
+import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import type { ManifestState, ReconcileStatus } from '../reconcile/status.ts';
 import type { Replica } from '../store/store.ts';
 import { table } from './output.ts';
