@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.ts';
 import type { Api } from '../snapshot/snapshot.ts';
 import type { Egress } from './egress.ts';
 import { exchange, type Place, type RawReply, tooLarge, upstreamError } from './exchange.ts';
-import { decodeBody, excerpt, isJson, mediaType, readBody } from './reply.ts';
+import { binary, decodeBody, excerpt, mediaType, type Reading, readBody } from './reply.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -103,15 +103,14 @@ async function readReply(raw: RawReply, place: Place, limit: number, mask: Mask 
     });
   }
   const content_type = mediaType(headers['content-type']);
-  // JSON is masked once it is read: its escapes hide a value, and the mask in the place of a number would break it.
-  const shown = mask === null || isJson(content_type) ? body : mask.bytes(body);
-  const read = readBody(shown, headers['content-type']);
+  const read = readBody(body, headers['content-type']);
   if ('value' in read) {
-    const value = mask === null ? read.value : mask.value(read.value);
+    const value = mask === null ? read.value : maskRead(read, body, mask);
     return { status, headers, content_type, value, bytes: body.length };
   }
   // Of an error reply the status is what matters; proxies label their pages as they like.
-  const text = (mask?.bytes(body) ?? body).toString('utf8');
+  const plain = body.toString('utf8');
+  const text = mask?.text(plain) ?? plain;
   if (status >= 400) return { status, headers, content_type, value: text, bytes: body.length };
   const said = excerpt(text, content_type);
   throw upstreamError(
@@ -122,6 +121,11 @@ async function readReply(raw: RawReply, place: Place, limit: number, mask: Mask 
       details: { status, excerpt: said },
     },
   );
+}
+
+/** Once it is read, for escapes and charsets hide a value; of what is no text the bytes themselves. */
+function maskRead(read: Extract<Reading, { value: unknown }>, body: Buffer, mask: Mask): unknown {
+  return read.binary === true ? binary(mask.bytes(body)) : mask.value(read.value);
 }
 
 function maskHeaders(headers: RawReply['headers'], mask: Mask): RawReply['headers'] {
