@@ -8,6 +8,7 @@ import { addBindings } from './bindings.ts';
 import { addCall } from './call.ts';
 import { addCanI } from './can-i.ts';
 import { addDoctor } from './doctor.ts';
+import { addExplore } from './explore.ts';
 import { addInit } from './init.ts';
 import { addKeygen } from './keygen.ts';
 import { CliError, type Console, EXIT } from './output.ts';
@@ -44,6 +45,7 @@ export function createProgram(deps: CliDeps): Command {
     addStatus,
     addCall,
     addTools,
+    addExplore,
     addKeygen,
     addToken,
     addAudit,
