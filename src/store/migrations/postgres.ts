@@ -66,10 +66,8 @@ const EVENTS = `
     name text := 'gateway_events_' || to_char(monday, 'YYYYMMDD');
   BEGIN
     PERFORM pg_advisory_xact_lock(1397047628, hashtext('weeks'));
-    IF to_regclass(name) IS NULL THEN
-      EXECUTE format('CREATE TABLE %I PARTITION OF gateway_events FOR VALUES FROM (%L) TO (%L)',
-        name, monday, monday + 7);
-    END IF;
+    EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF gateway_events FOR VALUES FROM (%L) TO (%L)',
+      name, monday, monday + 7);
   END $$;
 `;
 
