@@ -14,7 +14,7 @@ const MAX_ROWS = 1_000;
 const SETTLE_POLL_MS = 2;
 const SETTLE_MS = 5_000;
 
-const COLUMNS = `position, id, event_type, execution_id, tenant_id, revision, payload, created_at, writer, seq,
+export const COLUMNS = `position, id, event_type, execution_id, tenant_id, revision, payload, created_at, writer, seq,
   prev_hash, hash`;
 const TERMS: Readonly<Record<FilterTerm[0], string>> = {
   event_type: 'event_type =',
@@ -65,7 +65,7 @@ export async function* scanEvents(pool: Pool): AsyncGenerator<ChainedEvent> {
   }
 }
 
-async function pageOf(client: Query, text: string, values: readonly unknown[]): Promise<PageRow[]> {
+export async function pageOf(client: Query, text: string, values: readonly unknown[]): Promise<PageRow[]> {
   const { rows } = await client.query<PageRow>({ text, values: [...values], rowMode: 'array' });
   return rows.map((row) => row.map((cell) => (typeof cell === 'string' ? asGiven(cell) : cell)) as PageRow);
 }
