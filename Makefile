@@ -76,8 +76,10 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure signed calls beside a bare floor; prints a table, writes bench.json
+bench: install ## Measure signed calls beside a bare floor, on SQLite and on Postgres; tables, and bench*.json
 	node test/bench/invoke.ts
+	node test/bench/postgres.ts
+	node test/bench/inspection.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)
@@ -94,4 +96,4 @@ ci: check ## Everything: checks, tests, demo, the built package as it is install
 
 .PHONY: clean
 clean: ## Remove what was installed and built
-	rm -rf node_modules .toolchain dist data bench.json
+	rm -rf node_modules .toolchain dist data bench*.json

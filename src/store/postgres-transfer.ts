@@ -141,9 +141,11 @@ async function insertEvents(
     textArray(rows.map((row) => keptText(row[index] as string | null)));
   await client.query(
     `INSERT INTO gateway_events (position, seq, id, event_type, execution_id, tenant_id, revision, payload, created_at,
-         writer, prev_hash, hash, tool_name, agent_id, week)
+         writer, prev_hash, hash, tool_name, agent_id, week, skewed)
        SELECT e.position, e.seq, e.id, e.event_type, e.execution_id, e.tenant_id, e.revision, e.payload, e.created_at,
-         e.writer, e.prev_hash, e.hash, e.tool_name, e.agent_id, gateway_week(e.stored_at::timestamptz)
+         e.writer, e.prev_hash, e.hash, e.tool_name, e.agent_id, gateway_week(e.stored_at::timestamptz),
+         -- Of what was stored when, only the order is known.
+         e.created_at < gateway_time(e.stored_at::timestamptz - interval '2 minutes') COLLATE "C"
        FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
          $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
          AS e (position, seq, id, event_type, execution_id, tenant_id, revision, payload, created_at, writer, prev_hash,

@@ -5,7 +5,7 @@ import { verifyChain } from '../../src/audit/verify.ts';
 import { systemClock } from '../../src/clock.ts';
 import { newId } from '../../src/ids.ts';
 import { openPostgresReader, openPostgresStore } from '../../src/store/postgres.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { EventFilter, Store } from '../../src/store/store.ts';
 import { expectSound } from './conformance.ts';
 import { startCuttingProxy } from './cutting-proxy.ts';
 import { createDatabases, type Databases, inDatabase } from './databases.ts';
@@ -305,6 +305,24 @@ describe('the tables', () => {
         expect.soft(plan, term).toMatch(/Index Cond: \(\w+ = 'a'/);
       }
     });
+  });
+
+  test('times find what was stored long after it happened, and what was not', async () => {
+    const store = await open(await databases.fresh());
+    const at = (minutes: number) => new Date(Date.now() + minutes * 60_000).toISOString();
+    const [past, now, more] = [at(-90), at(0), at(0)];
+    await store.append([anEvent({ id: 'now', created_at: now }), anEvent({ id: 'past', created_at: past })]);
+    await store.append([
+      anEvent({ id: 'more', created_at: more }),
+      anEvent({ id: 'ahead', created_at: at(30) }),
+    ]);
+    const ids = async (filter: EventFilter) => (await store.query(filter)).map(({ id }) => id);
+    expect(await ids({ until: at(-60) })).toEqual(['past']);
+    expect(await ids({ since: at(-60) })).toEqual(['now', 'more', 'ahead']);
+    expect(await ids({ since: at(-60), until: at(20) })).toEqual(['now', 'more']);
+    expect(await ids({ since: at(-120), after: 0, limit: 2 })).toEqual(['now', 'past']);
+    expect(await ids({ since: at(20), tenant_id: 'acme' })).toEqual(['ahead']);
+    expect(await ids({ until: at(60), limit: 3 })).toEqual(['past', 'more', 'ahead']);
   });
 
   test('a tampered event is found', async () => {
