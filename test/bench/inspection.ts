@@ -5,55 +5,64 @@
 import { writeFileSync } from 'node:fs';
 import pg from 'pg';
 import { startPostgres } from '../../examples/cluster/postgres.ts';
-import type { EventType } from '../../src/audit/event.ts';
 import { isoTime, systemClock } from '../../src/clock.ts';
 import { newId } from '../../src/ids.ts';
+import type { PageRow } from '../../src/store/event-row.ts';
 import { openPostgresStore } from '../../src/store/postgres.ts';
-import type { EventFilter, Store } from '../../src/store/store.ts';
+import { openPostgresTarget } from '../../src/store/postgres-transfer.ts';
+import type { EventFilter } from '../../src/store/store.ts';
 import { table } from './table.ts';
 
 const EVENTS = process.env.BENCH_FULL === '1' ? 1_000_000 : 100_000;
 const BATCH = 1_000;
 const TIMES = 9;
+const DAYS = 30;
 const DAY_MS = 86_400_000;
 
 /** A call is four events; one in a thousand is refused. */
-function batchAt(index: number, start: number): Parameters<Store['append']>[0] {
-  return Array.from({ length: BATCH }, (_, offset) => {
-    const call = Math.floor((index + offset) / 4);
-    const step = (index + offset) % 4;
-    const types: EventType[] = [
-      call % 1_000 === 7 ? 'ToolCallRejected' : 'ToolCallAuthorized',
-      'WorkflowInvocationStarted',
-      'WorkflowStepExecuted',
-      'WorkflowInvocationCompleted',
-    ];
-    return {
-      id: newId(),
-      event_type: types[step]!,
-      execution_id: `exec-${call}`,
-      tenant_id: `tenant-${call % 100}`,
-      revision: 'sha256:0123456789abcdef',
-      payload: {
-        call_id: `call-${call}`,
-        tool_name: `tool.${call % 997}`,
-        agent_id: `agent-${call % 1_000}`,
-        signature: 'x'.repeat(88),
-        envelope_digest: 'y'.repeat(64),
-      },
-      created_at: isoTime(start + Math.floor(((index + offset) / EVENTS) * 30 * DAY_MS)),
-    };
-  });
+function rowAt(index: number, start: number): PageRow {
+  const call = Math.floor(index / 4);
+  const payload = {
+    call_id: `call-${call}`,
+    tool_name: `tool.${call % 997}`,
+    agent_id: `agent-${call % 1_000}`,
+    signature: 'x'.repeat(88),
+    envelope_digest: 'y'.repeat(64),
+  };
+  const types = [
+    call % 1_000 === 7 ? 'ToolCallRejected' : 'ToolCallAuthorized',
+    'WorkflowInvocationStarted',
+    'WorkflowStepExecuted',
+    'WorkflowInvocationCompleted',
+  ];
+  return [
+    index + 1,
+    newId(),
+    types[index % 4]!,
+    `exec-${call}`,
+    `tenant-${call % 100}`,
+    'sha256:0123456789abcdef',
+    JSON.stringify(payload),
+    isoTime(start + Math.floor((index / EVENTS) * DAYS * DAY_MS)),
+    'writer-1',
+    index + 1,
+    // Nobody verifies it here.
+    '0'.repeat(64),
+    '0'.repeat(64),
+  ];
 }
 
-async function fill(store: Store, start: number): Promise<void> {
+async function fill(url: string, start: number): Promise<void> {
   const began = performance.now();
-  for (let index = 0; index < EVENTS; index += BATCH * 4) {
-    await Promise.all([0, 1, 2, 3].map((part) => store.append(batchAt(index + part * BATCH, start))));
+  const target = await openPostgresTarget(url);
+  for (let index = 0; index < EVENTS; index += BATCH) {
+    await target.events(Array.from({ length: BATCH }, (_, offset) => rowAt(index + offset, start)));
   }
+  await target.finish([{ writer: 'writer-1', seq: EVENTS, hash: '0'.repeat(64) }]);
+  await target.close();
   const seconds = (performance.now() - began) / 1000;
   console.log(
-    `\n${EVENTS} events were written in ${seconds.toFixed(1)} s, ${Math.round(EVENTS / seconds)} a second`,
+    `\n${EVENTS} events were copied in ${seconds.toFixed(1)} s, ${Math.round(EVENTS / seconds)} a second`,
   );
 }
 
@@ -82,10 +91,10 @@ function filters(start: number, middle: number): [string, EventFilter][] {
 
 async function main(): Promise<void> {
   const postgres = await startPostgres({ settings: { shared_buffers: '512MB' } });
-  const start = Date.UTC(2026, 0, 1);
+  const start = Date.now() - DAYS * DAY_MS;
+  await fill(postgres.url, start);
   const store = await openPostgresStore({ url: postgres.url, clock: systemClock });
   try {
-    await fill(store, start);
     const sql = new pg.Client(postgres.url);
     await sql.connect();
     // What autovacuum does in time.
