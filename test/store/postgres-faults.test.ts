@@ -1,4 +1,7 @@
 /** What Postgres can do to its gateways, and they to each other. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type PostgresServer, startPostgres } from '../../examples/cluster/postgres.ts';
 import { verifyChain } from '../../src/audit/verify.ts';
@@ -6,6 +9,7 @@ import { systemClock } from '../../src/clock.ts';
 import { newId } from '../../src/ids.ts';
 import { openPostgresReader, openPostgresStore } from '../../src/store/postgres.ts';
 import type { EventFilter, Store } from '../../src/store/store.ts';
+import { selfSigned } from '../execute/certificate.ts';
 import { expectSound } from './conformance.ts';
 import { startCuttingProxy } from './cutting-proxy.ts';
 import { createDatabases, type Databases, inDatabase } from './databases.ts';
@@ -66,6 +70,37 @@ describe('opening', () => {
     await expect(openPostgresStore({ url: newer, clock: systemClock })).rejects.toEqual(failure('schema'));
     await expect(openPostgresReader({ url: newer })).rejects.toEqual(failure('schema'));
   });
+});
+
+test('TLS as the URL says: the certificate has to be valid, and of this host', async () => {
+  const tls = selfSigned('localhost');
+  const dir = mkdtempSync(join(tmpdir(), 'seal-tls-'));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  const ca = join(dir, 'ca.pem');
+  writeFileSync(ca, tls.cert);
+  const own = await startPostgres({ tls });
+  onTestFinished(() => own.close());
+  const at = (host: string, query: string) => `${own.url.replace('127.0.0.1', host)}?${query}`;
+
+  const store = await open(at('localhost', `sslmode=verify-full&sslrootcert=${ca}`));
+  await store.append([anEvent()]);
+  const encrypted = await inDatabase(own.url, async (client) => {
+    const { rows } = await client.query(
+      `SELECT bool_and(ssl) AS all FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'seal-gateway'`,
+    );
+    return rows[0].all as boolean;
+  });
+  expect(encrypted).toBe(true);
+  await (await open(at('localhost', 'sslmode=no-verify'))).append([anEvent()]);
+
+  const refused = async (url: string) => {
+    const error = await openPostgresStore({ url, clock: systemClock }).catch((cause: unknown) => cause);
+    return (error as Error).message;
+  };
+  expect(await refused(at('localhost', 'sslmode=verify-full'))).toMatch(/self-signed/);
+  expect(await refused(at('127.0.0.1', `sslmode=verify-full&sslrootcert=${ca}`))).toMatch(
+    /altnames|does not match/,
+  );
 });
 
 describe('a connection that is lost in the midst of a commit', () => {
