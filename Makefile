@@ -80,6 +80,7 @@ bench: install ## Measure signed calls beside a bare floor, on SQLite and on Pos
 	node test/bench/invoke.ts
 	node test/bench/postgres.ts
 	node test/bench/inspection.ts
+	node test/bench/credentials.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)

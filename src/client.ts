@@ -96,6 +96,8 @@ export interface SealClientOptions {
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
+  /** The token of the user for whom the agent acts, for tools that act in the user's name. */
+  readonly user_token?: string | undefined;
 }
 
 interface SealErrorFields {
@@ -190,7 +192,11 @@ export class SealClient {
     });
     const body = await this.#send('v1/invoke', options.signal, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json',
+        ...(options.user_token !== undefined && { 'x-user-token': options.user_token }),
+      },
       body: JSON.stringify(envelope),
     });
     if (!isObject(body) || body.status !== 'success' || !Object.hasOwn(body, 'result')) throw badReply(200);

@@ -73,6 +73,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       allow_prune: options.allow_prune ?? false,
       holder,
       store,
+      bindings: store.bindings !== null,
       clock,
       log,
       newId,

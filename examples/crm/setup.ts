@@ -102,7 +102,8 @@ export async function setUp(database?: string): Promise<Example> {
   };
 }
 
-async function startGateway(dir: string): Promise<GatewayProcess> {
+/** Runs the gateway of `<dir>/gateway.yaml`. */
+export async function startGateway(dir: string): Promise<GatewayProcess> {
   const ready = join(dir, `ready-${crypto.randomUUID()}.json`);
   const config = join(dir, 'gateway.yaml');
   const main = join(ROOT, 'src/main.ts');

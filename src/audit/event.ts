@@ -9,6 +9,8 @@ export type EventType =
   | 'WorkflowInvocationFailed'
   | 'CredentialExchangeCompleted'
   | 'CredentialExchangeFailed'
+  | 'CredentialBindingAdded'
+  | 'CredentialBindingRevoked'
   | 'ApiSpecRegistered'
   | 'WorkflowRegistered'
   | 'CliToolRegistered'

@@ -85,6 +85,8 @@ const EVENT_TYPES: Readonly<Record<EventType, true>> = {
   WorkflowInvocationFailed: true,
   CredentialExchangeCompleted: true,
   CredentialExchangeFailed: true,
+  CredentialBindingAdded: true,
+  CredentialBindingRevoked: true,
   ApiSpecRegistered: true,
   WorkflowRegistered: true,
   CliToolRegistered: true,

@@ -15,6 +15,7 @@ const DEFAULT_URL = 'http://127.0.0.1:8089';
 interface CallOptions extends TokenOptions, OutputOptions {
   readonly arg?: string[];
   readonly argsJson?: string;
+  readonly userToken?: string;
   readonly gateway: string;
   readonly key: string;
   readonly token?: string;
@@ -54,12 +55,15 @@ export function addCall(program: Command, { console }: CliDeps): void {
         '--arg <key=value...>',
         'an argument; a value that is JSON is taken as JSON, else as text; k:=text forces text',
       )
-      .option('--args-json <json>', 'all arguments as one JSON object, or @FILE'),
+      .option('--args-json <json>', 'all arguments as one JSON object, or @FILE')
+      .option('--user-token <jwt>', 'token of the user for whom the agent acts, or @FILE'),
   ).action(async (tool: string, options: CallOptions) => {
     const args = argumentsOf(options);
     const client = await clientOf(options);
     try {
-      const reply = await client.call(tool, args);
+      const user_token =
+        options.userToken === undefined ? undefined : textOf(options.userToken, '--user-token').trim();
+      const reply = await client.call(tool, args, { user_token });
       console.out(`${JSON.stringify(options.output === 'json' ? reply : reply.result, null, 2)}\n`);
     } catch (error) {
       throw explain(error, options, console);
@@ -93,7 +97,7 @@ export function argumentsOf(options: Pick<CallOptions, 'arg' | 'argsJson'>): Rec
   // A list until the end: a key may be `__proto__`.
   const entries: [string, unknown][] = [];
   if (options.argsJson !== undefined) {
-    const value = parseJson(textOf(options.argsJson), '--args-json');
+    const value = parseJson(textOf(options.argsJson, '--args-json'), '--args-json');
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new CliError('--args-json: expected a JSON object, such as {"email": "a@b.example"}');
     }
@@ -110,13 +114,13 @@ export function argumentsOf(options: Pick<CallOptions, 'arg' | 'argsJson'>): Rec
 }
 
 /** The text itself, or of the file that `@FILE` names. */
-function textOf(given: string): string {
+function textOf(given: string, option: string): string {
   if (!given.startsWith('@')) return given;
   const file = given.slice(1);
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CliError(`--args-json: ${file} cannot be read: ${(error as Error).message}`);
+    throw new CliError(`${option}: ${file} cannot be read: ${(error as Error).message}`);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
+import { isLoopback } from '../openapi/loopback.ts';
 import type { Api, CredentialRef } from '../snapshot/snapshot.ts';
 import { injectCredential } from './inject.ts';
 import { createMask, type Mask } from './mask.ts';
@@ -63,7 +64,11 @@ function openCredentials(
   const resolving = new Set<Promise<ResolvedCredential | null>>();
   const mask = createMask();
 
-  async function get(ref: CredentialRef, target: string): Promise<ResolvedCredential | null> {
+  async function get(
+    ref: CredentialRef,
+    target: string,
+    check: () => void,
+  ): Promise<ResolvedCredential | null> {
     const chosen = chosenPath(ref, principal);
     if (chosen.kind === 'none') return null;
     const started = clock.monotonic();
@@ -73,6 +78,7 @@ function openCredentials(
       duration_ms: Math.round(clock.monotonic() - started),
     });
     try {
+      check();
       const credential = await resolveCredential(chosen, principal, providers);
       for (const secret of Object.values(credential?.fields ?? {})) mask.add(secret);
       emit({ event_type: 'CredentialExchangeCompleted', payload: { ...facts(), ...credential?.facts } });
@@ -87,8 +93,9 @@ function openCredentials(
     }
   }
 
-  function resolve(ref: CredentialRef, target: string): Promise<ResolvedCredential | null> {
-    const got = get(ref, target);
+  /** `check` throws when the credential must not be got at all. */
+  function resolve(ref: CredentialRef, target: string, check = () => {}): Promise<ResolvedCredential | null> {
+    const got = get(ref, target, check);
     resolving.add(got);
     // `end` looks at it; whoever asked hears of the failure.
     got.catch(() => {});
@@ -97,8 +104,7 @@ function openCredentials(
 
   async function secretsOf(api: Api): Promise<RequestSecrets | null> {
     if (api.credential.kind === 'none') return null;
-    checkTransport(api);
-    const credential = await resolve(api.credential, api.name);
+    const credential = await resolve(api.credential, api.name, () => checkTransport(api));
     if (credential === null) return null;
     const secrets = injectCredential(api.inject, credential);
     for (const secret of Object.values(secrets.headers)) mask.add(withoutScheme(secret));
@@ -114,7 +120,7 @@ function openCredentials(
       }
       return secrets;
     },
-    resolve,
+    resolve: (ref, target) => resolve(ref, target),
     mask,
     async end() {
       await Promise.all(
@@ -149,14 +155,8 @@ function targetOf(ref: CredentialRef, target: string): string {
 
 /** A credential is not sent where anybody on the way can read it, unless the manifest says so. */
 function checkTransport({ name, base_url, egress }: Api): void {
-  if (base_url.protocol === 'https:' || isLoopback(base_url.hostname) || egress.plain_http_credentials)
-    return;
+  if (base_url.protocol === 'https:' || isLoopback(base_url) || egress.plain_http_credentials) return;
   throw unavailable(
     `the credential of ${name} is not sent over plain HTTP; use https, or egress.plain_http_credentials where the way is safe`,
   );
-}
-
-/** A host name that is this machine, whoever resolves it. */
-export function isLoopback(hostname: string): boolean {
-  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname);
 }

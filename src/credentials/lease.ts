@@ -67,7 +67,7 @@ export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
     return openbao.act({ method: 'PUT', path: 'sys/leases/revoke', namespace, body });
   }
 
-  /** Whether the lease is gone, and forgotten with it. */
+  /** Whether the lease is gone. The note goes after it: nobody waits for that, and a note too many is harmless. */
   async function settle(lease: Pick<LeaseNote, 'lease_id' | 'namespace'>): Promise<boolean> {
     const reply = await revoke(lease).catch(() => null);
     if (reply === null || !isGone(reply)) {
@@ -75,9 +75,8 @@ export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
       log.warn({ lease_id: lease.lease_id, reason }, 'a lease could not be revoked yet');
       return false;
     }
-    await notes
-      .forget(lease.lease_id)
-      .catch((err: unknown) => log.warn({ err }, 'a revoked lease stays noted'));
+    const forgotten = notes.forget(lease.lease_id);
+    void track(forgotten.catch((err: unknown) => log.warn({ err }, 'a revoked lease stays noted')));
     return true;
   }
 
@@ -135,7 +134,8 @@ export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
     async close() {
       clearInterval(timer);
       closing.abort();
-      await Promise.all(running);
+      // What ends may begin to forget.
+      while (running.size > 0) await Promise.all(running);
     },
   };
 }

@@ -192,7 +192,7 @@ function createStream(forms: ReadonlySet<string>): MaskStream {
     if (covered > 0) spans.unshift([0, covered]);
     let out = '';
     let from = 0;
-    let cut = 0;
+    let cut = Math.max(0, covered - until);
     for (const [index, [start, end]] of spans.entries()) {
       if (start >= until) break;
       if (end <= from) continue;

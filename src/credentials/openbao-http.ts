@@ -95,6 +95,8 @@ export function createBaoHttp(address: OpenBaoAddress, clock: Clock): BaoHttp {
       body: body === undefined ? null : JSON.stringify(body),
     });
     const { statusCode: status, headers } = reply;
+    // A body that is left unread ends with an error, which nobody needs to hear and everybody would.
+    reply.body.on('error', () => {});
     if (status >= 300 && status < 400) {
       reply.body.destroy();
       return { to: String(headers.location ?? '') };

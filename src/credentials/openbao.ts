@@ -31,6 +31,8 @@ export interface OpenBao {
   act(asked: Asked): Promise<BaoReply>;
   /** Asks the server and resolves to the whole status; never rejects. */
   check(): Promise<OpenBaoStatus>;
+  /** Why the gateway cannot log in; null: it can, or has. */
+  login(): Promise<string | null>;
   /** What was found last. */
   status(): OpenBaoStatus;
   close(): Promise<void>;
@@ -89,6 +91,12 @@ export function createOpenBao(options: OpenBaoOptions, deps: { clock: Clock; log
     },
     act: (asked) => send(asked, clock.monotonic() + options.timeout_ms),
     check,
+    async login() {
+      return token.current().then(
+        () => null,
+        (error: Error) => error.message,
+      );
+    },
     status,
     async close() {
       clearInterval(timer);

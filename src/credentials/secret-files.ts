@@ -47,11 +47,15 @@ async function readField(root: string, folder: string, key: string, field: strin
   if (!file.startsWith(`${root}${sep}`))
     throw unavailable(`the field ${field} of the secret ${key} lies outside of the directory of secrets`);
   // The real path, so that what is checked is what is read.
-  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW).catch(() => {
-    throw unavailable(`the field ${field} of the secret ${key} cannot be read`);
-  });
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    () => {
+      throw unavailable(`the field ${field} of the secret ${key} cannot be read`);
+    },
+  );
   try {
-    const { mode, size } = await handle.stat();
+    const found = await handle.stat();
+    if (!found.isFile()) throw unavailable(`the field ${field} of the secret ${key} is no file`);
+    const { mode, size } = found;
     if ((mode & FORBIDDEN_MODE) !== 0) {
       const octal = (mode & 0o777).toString(8).padStart(4, '0');
       throw unavailable(

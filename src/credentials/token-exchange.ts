@@ -68,6 +68,7 @@ export function createTokenExchange(options: TokenExchangeOptions): TokenExchang
       },
       body: form.toString(),
     });
+    reply.body.on('error', () => {});
     // A redirect would take the user's token and the client's secret elsewhere: it is an answer, and no good one.
     return { status: reply.statusCode, body: await readJson(reply.body) };
   }

@@ -9,6 +9,7 @@ import { type DocumentIndex, indexDocument } from '../openapi/index-document.ts'
 import type { Operation } from '../openapi/operation.ts';
 import { compileValuePattern, matchesAny } from '../policy/match.ts';
 import type { Api, CredentialRef, Inject, Matcher } from '../snapshot/snapshot.ts';
+import { checkTransport } from './check-credential.ts';
 import type { Problems } from './problems.ts';
 
 export interface CompiledApi {
@@ -45,6 +46,7 @@ export function compileApi(
   for (const [at, text] of (spec.explorer?.operations ?? []).entries())
     problems.attempt(`/spec/explorer/operations/${at}`, 'bad-pattern', () => compileValuePattern(text));
   if (base_url === null) return null;
+  checkTransport(spec, base_url, problems);
   const matchers = allow_slash.filter((matcher): matcher is Matcher => matcher !== null);
   const api: Api = {
     name,
