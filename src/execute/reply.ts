@@ -8,12 +8,14 @@ export interface Binary {
 }
 
 /** The value of a body, or why it cannot be had. */
-export type Reading = { readonly value: unknown } | { readonly problem: string };
+export type Reading =
+  /** `binary`: the value is {@link Binary} of the whole body. */
+  { readonly value: unknown; readonly binary?: true } | { readonly problem: string };
 
 /** Nesting that templates and JSONPath, which recurse, can bear. */
 const MAX_DEPTH = 256;
 
-const JSON_TYPE = /^(?:[^/]+\/)?(?:[^/]+\+)?json$/;
+export const JSON_TYPE = /^(?:[^/]+\/)?(?:[^/]+\+)?json$/;
 const BINARY_TYPE =
   /^(?:(?:audio|video|font)\/|image\/(?!svg\+xml$)|application\/(?:octet-stream|pdf|zip|gzip)$)/;
 
@@ -60,20 +62,16 @@ export function mediaType(contentType: string | undefined): string | null {
   return type === undefined || type === '' ? null : type;
 }
 
-export function isJson(type: string | null): boolean {
-  return type !== null && JSON_TYPE.test(type);
-}
-
 /** JSON when the body is JSON, else text, or {@link Binary}; null for an empty body. */
 export function readBody(body: Buffer, contentType: string | undefined): Reading {
   if (body.length === 0) return { value: null };
   const type = mediaType(contentType);
-  if (type !== null && BINARY_TYPE.test(type)) return { value: binary(body) };
+  if (type !== null && BINARY_TYPE.test(type)) return { value: binary(body), binary: true };
   const text = decodeText(body, contentType);
-  if (isJson(type)) {
+  if (type !== null && JSON_TYPE.test(type)) {
     return text === null ? { problem: 'is not text' } : readJson(text);
   }
-  if (text === null) return { value: binary(body) };
+  if (text === null) return { value: binary(body), binary: true };
   if (type === null && /^\s*[[{]/.test(text)) {
     const read = readJson(text);
     return 'value' in read ? read : { value: text };
@@ -111,7 +109,7 @@ function isContainer(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-function binary(body: Buffer): Binary {
+export function binary(body: Buffer): Binary {
   return { base64: body.toString('base64') };
 }
 
@@ -133,16 +131,4 @@ function decodeText(body: Buffer, contentType: string | undefined): string | nul
 /** A NUL says that the bytes were no text after all. */
 function plain(text: string): string | null {
   return text.includes('\0') ? null : text;
-}
-
-/** The beginning of a text or JSON value on one line, 512 characters at most; null for binary or nothing. */
-export function excerpt(value: unknown, contentType: string | null): string | null {
-  if (value === null || value === undefined) return null;
-  if (typeof value !== 'string' && (contentType === null || !JSON_TYPE.test(contentType))) return null;
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text
-    .slice(0, 2048)
-    .replace(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
-    .slice(0, 512)
-    .toWellFormed();
 }

@@ -4,8 +4,9 @@ import { type RequestSecrets, reveal } from '../credentials/secret.ts';
 import { GatewayError } from '../errors.ts';
 import type { Api } from '../snapshot/snapshot.ts';
 import type { Egress } from './egress.ts';
+import { excerpt } from './excerpt.ts';
 import { exchange, type Place, type RawReply, tooLarge, upstreamError } from './exchange.ts';
-import { decodeBody, excerpt, isJson, mediaType, readBody } from './reply.ts';
+import { binary, decodeBody, mediaType, type Reading, readBody } from './reply.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -36,6 +37,8 @@ export interface Reply {
   readonly value: unknown;
   /** Decoded bytes of the body. */
   readonly bytes: number;
+  /** Its beginning, for messages: short, on one line, without secrets; null: there is nothing to show. */
+  excerpt(): string | null;
 }
 
 /** Set by the gateway or by the connection; nobody else's value is sent. */
@@ -88,12 +91,18 @@ export async function sendRequest(
       max_bytes: api.max_response_bytes,
     },
   );
-  return readReply(raw, place, api.max_response_bytes, request.secrets?.mask ?? null);
+  return readReply(raw, place, api.max_response_bytes, request.secrets ?? null);
 }
 
 /** The reply as everybody may see it: an upstream that echoes a credential must not pass it on to the caller. */
-async function readReply(raw: RawReply, place: Place, limit: number, mask: Mask | null): Promise<Reply> {
+async function readReply(
+  raw: RawReply,
+  place: Place,
+  limit: number,
+  secrets: RequestSecrets | null,
+): Promise<Reply> {
   const { status } = raw;
+  const mask = secrets?.mask ?? null;
   const headers = mask === null ? raw.headers : maskHeaders(raw.headers, mask);
   const body = await decodeBody(raw.body, headers['content-encoding'], limit);
   if (body === 'too large') throw tooLarge(place, limit, status);
@@ -103,35 +112,43 @@ async function readReply(raw: RawReply, place: Place, limit: number, mask: Mask 
     });
   }
   const content_type = mediaType(headers['content-type']);
-  // JSON is masked once it is read: its escapes hide a value, and the mask in the place of a number would break it.
-  const shown = mask === null || isJson(content_type) ? body : mask.bytes(body);
-  const read = readBody(shown, headers['content-type']);
-  if ('value' in read) {
-    const value = mask === null ? read.value : mask.value(read.value);
-    return { status, headers, content_type, value, bytes: body.length };
-  }
+  const reply = (value: unknown): Reply => ({
+    status,
+    headers,
+    content_type,
+    value,
+    bytes: body.length,
+    excerpt: () => excerpt(value, content_type, secrets),
+  });
+  const read = readBody(body, headers['content-type']);
+  if ('value' in read) return reply(mask === null ? read.value : maskRead(read, body, mask));
+  const plain = body.toString('utf8');
+  const text = mask?.text(plain) ?? plain;
   // Of an error reply the status is what matters; proxies label their pages as they like.
-  const text = (mask?.bytes(body) ?? body).toString('utf8');
-  if (status >= 400) return { status, headers, content_type, value: text, bytes: body.length };
-  const said = excerpt(text, content_type);
-  throw upstreamError(
-    'UPSTREAM_FAILED',
-    place,
-    `answered ${status} with ${content_type} that ${read.problem}`,
-    {
-      details: { status, excerpt: said },
-    },
-  );
+  if (status >= 400) return reply(text);
+  const what = `answered ${status} with ${content_type} that ${read.problem}`;
+  throw upstreamError('UPSTREAM_FAILED', place, what, {
+    details: { status, excerpt: excerpt(text, content_type, secrets) },
+  });
+}
+
+/** Once it is read, for escapes and charsets hide a value; of what is no text the bytes themselves. */
+function maskRead(read: Extract<Reading, { value: unknown }>, body: Buffer, mask: Mask): unknown {
+  return read.binary === true ? binary(mask.bytes(body)) : mask.value(read.value);
 }
 
 function maskHeaders(headers: RawReply['headers'], mask: Mask): RawReply['headers'] {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, mask.text(value)]));
 }
 
+/** A target that is its own normal form: no segment of it has a dot or is encoded. */
+const NORMAL = /^(?:\/[A-Za-z0-9_-]+)+(?:\?[A-Za-z0-9_.~%&=-]*)?$/;
+
 /** Path and query on the wire. What is checked here is what is sent: the URL's normal form. */
 function pathOf(api: Api, request: UpstreamRequest): string {
   const { origin, pathname } = api.base_url;
   const base = pathname.endsWith('/') ? pathname.slice(0, -1) : pathname;
+  if (request.secrets == null && NORMAL.test(request.target)) return base + request.target;
   const url = new URL(origin + base + request.target);
   const inside = request.target.startsWith('/') && url.origin === origin && url.hash === '';
   if (!inside || !url.pathname.startsWith(`${base}/`)) {

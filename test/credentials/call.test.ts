@@ -32,6 +32,7 @@ function api(credential: CredentialRef, base_url = 'https://crm.example', more: 
     credential,
     inject: { kind: 'bearer' },
     allow_slash: () => false,
+    retry: null,
     ...more,
   };
 }
