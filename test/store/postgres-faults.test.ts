@@ -156,6 +156,63 @@ describe('a connection that is lost in the midst of a commit', () => {
   });
 });
 
+test('a full disk refuses, leaves nothing, and is written to again when there is room', async () => {
+  const url = await databases.fresh();
+  const { log, lines } = capturedLog();
+  const store = await open(url, log);
+  await store.append([anEvent()]);
+  // As Postgres says it.
+  await inDatabase(url, (client) =>
+    client.query(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;
+      CREATE TRIGGER full_disk BEFORE INSERT ON gateway_events FOR EACH ROW EXECUTE FUNCTION full_disk()`),
+  );
+  const [one, two] = [claim(), claim()];
+  const refused = await Promise.allSettled([store.admit(one, [anEvent()]), store.append([anEvent()])]);
+  for (const result of refused) expect(result).toMatchObject({ status: 'rejected', reason: unavailable });
+  expect(await store.query({})).toHaveLength(1);
+  await inDatabase(url, (client) => client.query('DROP TRIGGER full_disk ON gateway_events'));
+  expect(await store.admit(one, [anEvent()])).toBe('admitted');
+  expect(await store.admit(two, [anEvent()])).toBe('admitted');
+  expect(lines).toContain('error the audit trail cannot be written; calls are refused');
+  expect(lines).toContain('info the audit trail is written again');
+  await expectSound(store);
+});
+
+test('a server that has become a standby is left for the one that the name leads to then', async () => {
+  const url = await databases.fresh();
+  const name = new URL(url).pathname.slice(1);
+  const store = await open(url);
+  const standby = (mode: 'on' | 'off') =>
+    inDatabase(server.url, async (client) => {
+      await client.query(`ALTER DATABASE ${name} SET default_transaction_read_only = ${mode}`);
+      await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
+    });
+  await standby('on');
+  const waiting = store.append([anEvent()]);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await standby('off');
+  await waiting;
+  await expectSound(store);
+});
+
+test('clocks of gateways that differ change nothing of limits, chains and who is there', async () => {
+  const url = await databases.fresh();
+  const skewed = (ms: number) => ({ ...systemClock, now: () => systemClock.now() + ms });
+  const stores = await Promise.all(
+    [-20_000, 20_000].map((ms) => openPostgresStore({ url, clock: skewed(ms) })),
+  );
+  for (const store of stores) onTestFinished(() => store.close());
+  const counts = [{ key: 'a', calls: 3, per_seconds: 10 }];
+  const admissions = await Promise.all(
+    Array.from({ length: 8 }, (_, index) => stores[index % 2]!.admit(claim(), [anEvent()], counts)),
+  );
+  expect(admissions.filter((one) => one === 'admitted')).toHaveLength(3);
+  for (const store of stores) await store.announce({ address: 'http://a', revision: null });
+  expect(await stores[0]!.replicas()).toHaveLength(2);
+  await expectSound(stores[0]!);
+});
+
 describe('gateways that share a database', () => {
   test('of 200 claims at three gateways at once each is won by one', async () => {
     const url = await databases.fresh();
