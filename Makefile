@@ -76,12 +76,13 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure signed calls and a workflow beside bare floors, on SQLite and on Postgres; tables, and bench*.json
+bench: install ## Measure calls, workflows and the explorer beside bare floors, and Postgres; tables, and bench*.json
 	node test/bench/invoke.ts
 	node test/bench/postgres.ts
 	node test/bench/inspection.ts
 	node test/bench/credentials.ts
 	node test/bench/workflow.ts
+	node test/bench/explorer.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)

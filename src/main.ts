@@ -17,6 +17,7 @@ import {
 } from './envelope/operator.ts';
 import { USER_ALGORITHMS, verifyUser } from './envelope/user.ts';
 import { createEgress } from './execute/egress.ts';
+import { createSlicer } from './execute/slicer.ts';
 import { newId } from './ids.ts';
 import { createInvoker } from './invoke/invoke.ts';
 import { createLimiter } from './invoke/limit.ts';
@@ -107,6 +108,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
         log,
       });
 
+    const verifyOperatorToken = operatorVerifier(config.auth, clock, log);
     const { status, applied } = reconciler;
     const states = () => status().manifests;
     const recordAtOnce = (event: EventBody, tenant_id: string | null): Promise<void> => {
@@ -133,7 +135,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
               newId,
             }),
       events: store,
-      verifyOperator: operatorVerifier(config.auth, clock, log),
+      verifyOperator: verifyOperatorToken,
       development: config.auth.development,
       clock,
       log,
@@ -153,6 +155,8 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
 
     const egress = createEgress({ version: packageVersion() });
     closers.push(() => egress.close());
+    const slicer = createSlicer();
+    closers.push(() => slicer.close());
 
     const limiter = createLimiter(clock);
     const invoker = createInvoker({
@@ -160,10 +164,12 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       store,
       limiter,
       egress,
+      slicer,
       credentials: createCredentials({ providers: sources.providers, clock }),
       clock,
       newId,
       limits: config.limits,
+      operator_context: config.auth.operator_security_context,
     });
 
     const revision = () => holder.current()?.revision ?? null;
@@ -173,6 +179,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       log,
       newId,
       limits: config.limits,
+      verifyOperator: verifyOperatorToken,
       notReady,
       revision,
       openbao: () => sources.status().openbao?.health ?? null,

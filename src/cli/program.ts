@@ -9,6 +9,7 @@ import { addCall } from './call.ts';
 import { addCanI } from './can-i.ts';
 import { addDb } from './db.ts';
 import { addDoctor } from './doctor.ts';
+import { addExplore } from './explore.ts';
 import { addInit } from './init.ts';
 import { addKeygen } from './keygen.ts';
 import { CliError, type Console, EXIT } from './output.ts';
@@ -45,6 +46,7 @@ export function createProgram(deps: CliDeps): Command {
     addStatus,
     addCall,
     addTools,
+    addExplore,
     addKeygen,
     addToken,
     addAudit,

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import { isLoopback } from '../openapi/loopback.ts';
 import type { Api, CredentialRef } from '../snapshot/snapshot.ts';
-import { injectCredential } from './inject.ts';
+import { type ContainerInject, injectCredential, injectIntoContainer } from './inject.ts';
 import { createMask, type Mask } from './mask.ts';
 import { unavailable } from './problem.ts';
 import {
@@ -17,7 +17,7 @@ import {
   type ResolvedCredential,
   resolveCredential,
 } from './resolve.ts';
-import { type RequestSecrets, reveal, Secret } from './secret.ts';
+import { type ContainerSecrets, type RequestSecrets, reveal, Secret } from './secret.ts';
 
 /** What the trail hears of a credential; never the value. */
 export interface CredentialEvent {
@@ -28,8 +28,10 @@ export interface CredentialEvent {
 export interface CallCredentials {
   /** What the credential of `api` adds to its requests; null: nothing. Rejects as {@link CallCredentials.resolve}. */
   forApi(api: Api): Promise<RequestSecrets | null>;
+  /** What a credential adds to a container; null: nothing. `target` and failures as with `resolve`. */
+  forContainer(ref: CredentialRef, inject: ContainerInject, target: string): Promise<ContainerSecrets | null>;
   /**
-   * The credential itself, for what is no request to an API: a container, an image registry. `target`: for whom, as
+   * The credential itself, for what is neither: an image registry, a judge. `target`: for whom, as
    * the trail names it. Rejects with CREDENTIAL_UNAVAILABLE, or with TOKEN_VERIFICATION_FAILED or
    * POLICY_NO_MATCHING_CAPABILITY where the caller is at fault.
    */
@@ -119,6 +121,10 @@ function openCredentials(
         byApi.set(api, secrets);
       }
       return secrets;
+    },
+    async forContainer(ref, inject, target) {
+      const credential = await resolve(ref, target);
+      return credential === null ? null : { ...injectIntoContainer(inject, credential), mask };
     },
     resolve: (ref, target) => resolve(ref, target),
     mask,

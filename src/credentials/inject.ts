@@ -2,7 +2,7 @@
 import type { Inject } from '../snapshot/snapshot.ts';
 import { unavailable } from './problem.ts';
 import type { ResolvedCredential } from './resolve.ts';
-import { type RequestSecrets, reveal, Secret } from './secret.ts';
+import { type ContainerSecrets, type RequestSecrets, reveal, Secret } from './secret.ts';
 
 /** What `credential` adds to a request. Throws CREDENTIAL_UNAVAILABLE when it lacks a field that is needed. */
 export function injectCredential(inject: Inject, credential: ResolvedCredential): RequestSecrets {
@@ -18,37 +18,29 @@ export function injectCredential(inject: Inject, credential: ResolvedCredential)
   }
 }
 
-/** `Inject` of a container: how a credential reaches a command (design section 3). */
+/** `inject` of a container: how a credential reaches a command (design section 3). */
 export type ContainerInject =
   /** Environment variable -> field. */
-  | { readonly kind: 'env'; readonly env: Readonly<Record<string, string>> }
+  | { readonly kind: 'env'; readonly fields: Readonly<Record<string, string>> }
   /** A file in memory; without `field` the only one. */
   | { readonly kind: 'file'; readonly path: string; readonly field?: string | undefined }
   | { readonly kind: 'stdin'; readonly field?: string | undefined };
-
-/** What a credential adds to a container; opened where the container is made. */
-export interface ContainerSecrets {
-  readonly env: Readonly<Record<string, Secret>>;
-  /** Content by absolute path in the container. */
-  readonly files: ReadonlyMap<string, Secret>;
-  readonly stdin: Secret | null;
-}
 
 /** What `credential` adds to a container. Throws CREDENTIAL_UNAVAILABLE when it lacks a field that is needed. */
 export function injectIntoContainer(
   inject: ContainerInject,
   credential: Pick<ResolvedCredential, 'value' | 'fields'>,
 ): ContainerSecrets {
-  const nothing = { env: {}, files: new Map<string, Secret>(), stdin: null };
+  const nothing = { env: {}, files: [], stdin: null };
   switch (inject.kind) {
     case 'env': {
-      const named = Object.entries(inject.env).map(
+      const named = Object.entries(inject.fields).map(
         ([name, of]) => [name, withoutNul(field(credential, of))] as const,
       );
       return { ...nothing, env: Object.fromEntries(named) };
     }
     case 'file':
-      return { ...nothing, files: new Map([[inject.path, fieldOrOnly(credential, inject.field)]]) };
+      return { ...nothing, files: [{ path: inject.path, content: fieldOrOnly(credential, inject.field) }] };
     case 'stdin':
       return { ...nothing, stdin: fieldOrOnly(credential, inject.field) };
   }

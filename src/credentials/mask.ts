@@ -15,6 +15,8 @@ const MIN_LINE = 12;
 export interface Mask {
   /** From now on the secret and its encoded forms are masked. */
   add(secret: Secret): void;
+  /** Whether there is nothing to mask. */
+  isEmpty(): boolean;
   /** The text with each occurrence masked. */
   text(text: string): string;
   /** The bytes with each occurrence masked; the same buffer when there is none. */
@@ -44,6 +46,7 @@ export function createMask(): Mask {
         bytes.add(Buffer.from(form).toString('latin1'));
       }
     },
+    isEmpty: () => texts.size === 0,
     text: (text) => maskText(text, texts),
     bytes(buffer) {
       if (bytes.size === 0) return buffer;

@@ -46,3 +46,14 @@ export interface RequestSecrets {
   /** Masks the secrets of the call in what comes back; absent: there are none. */
   readonly mask?: Mask;
 }
+
+/** What a credential adds to a container: opened when the container is made, never before. */
+export interface ContainerSecrets {
+  readonly env: Readonly<Record<string, Secret>>;
+  /** Absolute paths in the container. */
+  readonly files: readonly { readonly path: string; readonly content: Secret }[];
+  /** null: nothing of it is written there. */
+  readonly stdin: Secret | null;
+  /** Masks the secrets of the call in what the command prints; `stream` for output in pieces. */
+  readonly mask?: Mask;
+}

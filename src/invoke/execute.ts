@@ -1,27 +1,35 @@
 /** Runs the tool of a permit and turns what came of it, good or bad, into one outcome event. */
 import type { EventBody } from '../audit/event.ts';
 import type { Recorder } from '../audit/record.ts';
+import { redactArguments } from '../audit/redact.ts';
 import type { OpenCredentials } from '../credentials/call.ts';
 import type { Mask } from '../credentials/mask.ts';
 import type { Principal } from '../credentials/resolve.ts';
 import { GatewayError } from '../errors.ts';
+import type { ExplorerDeps } from '../execute/explorer.ts';
 import { runWorkflow, type WorkflowDeps } from '../execute/workflow.ts';
 import { asGatewayError } from './call.ts';
-import type { Permit } from './decide.ts';
+import type { Permit, WorkflowPermit } from './decide.ts';
+import { explore } from './explore.ts';
+import { checkSize, sliceLimit } from './result-size.ts';
+import { sliceResult } from './slice-result.ts';
 
-export interface ExecuteDeps extends Omit<WorkflowDeps, 'credentials'> {
+export interface ExecuteDeps extends Omit<RunDeps, 'credentials'> {
   readonly credentials: OpenCredentials;
 }
 
-export type Outcome = {
-  readonly event: EventBody;
-  /** Resolves when the call's credentials are ended. */
-  readonly ended: Promise<void>;
-} & ({ readonly result_json: string } | { readonly error: GatewayError });
+/** What one call is run with: its own credentials in the place of everybody's. */
+type RunDeps = WorkflowDeps & ExplorerDeps;
+
+export type Outcome = { readonly event: EventBody } & (
+  | { readonly result_json: string }
+  | { readonly error: GatewayError }
+);
 
 export interface Execution {
   readonly call_id: string;
   readonly recorder: Recorder;
+  /** On whose behalf credentials are got. */
   readonly principal: Principal;
   /** Aborts when the caller goes away. */
   readonly gone: AbortSignal;
@@ -29,12 +37,52 @@ export interface Execution {
   readonly timeout_ms: number;
 }
 
-/** Never rejects: a failure is an outcome too. */
-export async function execute(deps: ExecuteDeps, permit: Permit, execution: Execution): Promise<Outcome> {
-  const { tool, capability } = permit;
-  const tell = ({ event_type, payload }: EventBody): void =>
-    execution.recorder.record({ event_type, payload: { call_id: execution.call_id, ...payload } });
-  const credentials = deps.credentials({ principal: execution.principal, emit: tell });
+/**
+ * Never rejects: a failure is an outcome too. `ended` resolves when the credentials of the call are; they end however
+ * it ended.
+ */
+export async function execute(
+  deps: ExecuteDeps,
+  permit: Permit,
+  execution: Execution,
+): Promise<Outcome & { readonly ended: Promise<void> }> {
+  const { principal, recorder, call_id } = execution;
+  const credentials = deps.credentials({
+    principal,
+    emit: ({ event_type, payload }) => recorder.record({ event_type, payload: { call_id, ...payload } }),
+  });
+  const run = { ...deps, credentials: credentials.forApi };
+  const outcome = await ('exploration' in permit
+    ? explore(run, permit, execution)
+    : executeWorkflow(run, permit, execution));
+  return { ...withoutSecrets(outcome, credentials.mask), ended: credentials.end() };
+}
+
+/** Whatever an outcome quotes, no credential of the call is in it. */
+function withoutSecrets(outcome: Outcome, mask: Mask): Outcome {
+  if (mask.isEmpty()) return outcome;
+  const event = { ...outcome.event, payload: mask.value(outcome.event.payload) as EventBody['payload'] };
+  if ('error' in outcome) return { event, error: maskError(outcome.error, mask) };
+  const result: unknown = JSON.parse(outcome.result_json);
+  const masked = mask.value(result);
+  return { event, result_json: masked === result ? outcome.result_json : JSON.stringify(masked) };
+}
+
+function maskError(error: GatewayError, mask: Mask): GatewayError {
+  return new GatewayError(error.name, mask.text(error.message), {
+    details: mask.value(error.details) as GatewayError['details'],
+    layer: error.layer,
+    ...(error.retry_after_seconds !== null && { retry_after_seconds: error.retry_after_seconds }),
+    ...(error.cause !== undefined && { cause: error.cause }),
+  });
+}
+
+async function executeWorkflow(
+  deps: RunDeps,
+  permit: WorkflowPermit,
+  execution: Execution,
+): Promise<Outcome> {
+  const { tool, capability, fields } = permit;
   const started = deps.clock.monotonic();
   const facts = () => ({
     call_id: execution.call_id,
@@ -43,61 +91,31 @@ export async function execute(deps: ExecuteDeps, permit: Permit, execution: Exec
     duration_ms: Math.round(deps.clock.monotonic() - started),
   });
   try {
-    const { output } = await runWorkflow(
-      { ...deps, credentials: credentials.forApi },
-      tool,
-      permit.arguments,
-      {
-        signal: execution.gone,
-        timeout_ms: execution.timeout_ms,
-        emit: tell,
-      },
-    );
-    const result_json = JSON.stringify(output ?? null);
-    const result_bytes = Buffer.byteLength(result_json);
-    checkSize(tool.name, result_bytes, capability.max_response_size);
+    const { output } = await runWorkflow(deps, tool, permit.arguments, {
+      signal: execution.gone,
+      timeout_ms: execution.timeout_ms,
+      emit: ({ event_type, payload }) =>
+        execution.recorder.record({ event_type, payload: { call_id: execution.call_id, ...payload } }),
+    });
+    const whole_json = JSON.stringify(output ?? null);
+    const slicing = { max_bytes: sliceLimit(capability), signal: execution.gone };
+    const result_json =
+      fields === null ? whole_json : await sliceResult(deps.slicer, whole_json, fields, slicing);
+    const result_bytes = checkSize(tool.name, result_json, capability);
+    const sliced =
+      fields === null ? {} : redactArguments({ fields_requested: fields.map((field) => field.text) });
     return {
       result_json,
-      ended: credentials.end(),
-      event: { event_type: 'WorkflowInvocationCompleted', payload: { ...facts(), result_bytes } },
+      event: { event_type: 'WorkflowInvocationCompleted', payload: { ...facts(), result_bytes, ...sliced } },
     };
   } catch (thrown) {
-    const error = masked(asGatewayError(thrown), credentials.mask);
-    const failure = {
-      layer: error.layer,
-      code: error.row.code,
-      error: error.name,
-      reason: error.message,
-      failed_step: error.details.step ?? null,
-    };
-    return {
-      error,
-      ended: credentials.end(),
-      event: { event_type: 'WorkflowInvocationFailed', payload: { ...facts(), ...failure } },
-    };
+    const error = asGatewayError(thrown);
+    const failure = { ...failureFacts(error), failed_step: error.details.step ?? null };
+    return { error, event: { event_type: 'WorkflowInvocationFailed', payload: { ...facts(), ...failure } } };
   }
 }
 
-/** Whatever an error quotes, no credential of the call is in it. */
-function masked(error: GatewayError, mask: Mask): GatewayError {
-  const message = mask.text(error.message);
-  const details = mask.value(error.details) as GatewayError['details'];
-  if (message === error.message && details === error.details) return error;
-  return new GatewayError(error.name, message, {
-    details,
-    layer: error.layer,
-    ...(error.retry_after_seconds !== null && { retry_after_seconds: error.retry_after_seconds }),
-  });
-}
-
-function checkSize(tool: string, bytes: number, limit: number | null): void {
-  if (limit !== null && bytes > limit) {
-    throw new GatewayError(
-      'RESPONSE_TOO_LARGE',
-      `the result of ${tool} has ${bytes} bytes; the security context allows ${limit}`,
-      {
-        details: { bytes, limit },
-      },
-    );
-  }
+/** What every outcome event says of a failure. */
+export function failureFacts(error: GatewayError): Record<string, unknown> {
+  return { layer: error.layer, code: error.row.code, error: error.name, reason: error.message };
 }

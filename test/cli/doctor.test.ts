@@ -52,7 +52,7 @@ test('finds a configuration that cannot be used', async () => {
 test('finds manifests that are bad', async () => {
   const examined = await examine({}, 'kind: Nonsense');
   expect(failed(examined)).toMatchObject([
-    { check: 'manifests', message: expect.stringContaining('1 errors') },
+    { check: 'manifests', message: expect.stringContaining('2 errors') },
   ]);
 });
 

@@ -140,6 +140,20 @@ describe('a call', () => {
   });
 });
 
+test('a container gets what its manifest says, and a mask for its output', async () => {
+  const { credentials, events } = open({ static_ref: one('s3cret-value') });
+  const secrets = await credentials.forContainer(
+    STATIC,
+    { kind: 'env', fields: { TOKEN: 'token' } },
+    'kubectl',
+  );
+  expect(reveal(secrets!.env.TOKEN!)).toBe('s3cret-value');
+  const output = secrets!.mask!.stream();
+  const shown = [output.push(Buffer.from('a s3cret')), output.push(Buffer.from('-value b')), output.end()];
+  expect(Buffer.concat(shown).toString()).toBe('a [secret] b');
+  expect(events).toMatchObject([{ payload: { target_service: 'kubectl' } }]);
+});
+
 describe('the end of a call', () => {
   test('ends what it got', async () => {
     const ended: string[] = [];

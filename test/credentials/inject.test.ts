@@ -84,17 +84,21 @@ describe('injectCredential', () => {
 
 describe('injectIntoContainer', () => {
   it('fills variables from fields', () => {
-    const { env, files, stdin } = injectIntoContainer({ kind: 'env', env: { A: 'user', B: 'pass' } }, pair);
+    const { env, files, stdin } = injectIntoContainer(
+      { kind: 'env', fields: { A: 'user', B: 'pass' } },
+      pair,
+    );
     expect(secretsOf(env)).toEqual({ A: 'änn', B: 'p:ss' });
-    expect([files.size, stdin]).toEqual([0, null]);
+    expect([files, stdin]).toEqual([[], null]);
   });
 
   it('makes a file of a field, or of the only one', () => {
     const path = '/run/secrets/key';
     const named = injectIntoContainer({ kind: 'file', path, field: 'pass' }, pair);
-    expect(reveal(named.files.get(path)!)).toBe('p:ss');
+    expect(named.files[0]?.path).toBe(path);
+    expect(reveal(named.files[0]!.content)).toBe('p:ss');
     const only = injectIntoContainer({ kind: 'file', path }, token);
-    expect(reveal(only.files.get(path)!)).toBe('s3cret');
+    expect(reveal(only.files[0]!.content)).toBe('s3cret');
   });
 
   it('writes to standard input', () => {
@@ -104,9 +108,9 @@ describe('injectIntoContainer', () => {
   it('refuses a field that is not there, several without a name, and a NUL in a variable', () => {
     const fail = (run: () => unknown) =>
       expect(run).toThrow(expect.objectContaining({ name: 'CREDENTIAL_UNAVAILABLE' }));
-    fail(() => injectIntoContainer({ kind: 'env', env: { A: 'none' } }, pair));
+    fail(() => injectIntoContainer({ kind: 'env', fields: { A: 'none' } }, pair));
     fail(() => injectIntoContainer({ kind: 'stdin' }, pair));
     const nul = { value: null, fields: { a: new Secret('x\0y') } };
-    fail(() => injectIntoContainer({ kind: 'env', env: { A: 'a' } }, nul));
+    fail(() => injectIntoContainer({ kind: 'env', fields: { A: 'a' } }, nul));
   });
 });

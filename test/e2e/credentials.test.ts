@@ -114,7 +114,7 @@ function echoOf({ headers, url }: IncomingMessage): string[] {
 function manifests(): WrittenManifest[] {
   const paths = ['/ok', '/text', '/broken'].map((path) => [
     path,
-    { get: { responses: { 200: { description: 'Fine.' } } } },
+    { get: { operationId: path.slice(1), responses: { 200: { description: 'Fine.' } } } },
   ]);
   const document = {
     openapi: '3.0.3',
@@ -155,6 +155,7 @@ function manifests(): WrittenManifest[] {
     api('auto', {
       auto: { system_jit: { ...jit, field: 'password' }, human_delegated: { target_service: 'crm' } },
     }),
+    { ...api('explored', token), spec: { ...api('explored', token).spec, explorer: { operations: ['*'] } } },
     api('missing', { static_ref: { key: 'none' } }),
     tool('cred.static', 'static'),
     tool('cred.header', 'header'),
@@ -173,7 +174,11 @@ function manifests(): WrittenManifest[] {
       kind: 'SecurityContext',
       name: 'main',
       spec: {
-        capabilities: [{ tool_pattern: 'cred.*', allow_human_delegated: true }, { tool_pattern: 'plain.*' }],
+        capabilities: [
+          { tool_pattern: 'cred.*', allow_human_delegated: true },
+          { tool_pattern: 'plain.*' },
+          { tool_pattern: 'api.explore', command_allowlist: ['explored:*'] },
+        ],
       },
     },
     {
@@ -239,6 +244,25 @@ describe('the upstream gets the credential, and the caller an answer without it'
   test('as text, too', async () => {
     const { body } = await call('cred.text');
     expect(String(body.result)).toContain('[secret]');
+  });
+
+  test('to an exploration, whose slices are masked', async () => {
+    const draft = draftCall(caller, 'api.explore', {
+      api_spec_id: 'explored',
+      operation_id: 'ok',
+      parameters: {},
+      fields: ['$.said', '$.ok'],
+    });
+    const response = await fetch(`${gateway.url()}/v1/explorer`, {
+      method: 'POST',
+      body: JSON.stringify(seal(draft)),
+    });
+    const text = await response.text();
+    replies.push(text);
+    expect(response.status, text).toBe(200);
+    const { result } = JSON.parse(text) as { result: { sliced_data: Record<string, unknown[]> } };
+    expect(result.sliced_data['$.ok']).toEqual([true]);
+    expect(JSON.stringify(result.sliced_data['$.said'])).toContain('[secret]');
   });
 
   test('of the tenant', async () => {
