@@ -11,6 +11,7 @@ import { type Denial, evaluate, permitsCommand } from '../policy/evaluate.ts';
 import { compileToolPattern } from '../policy/match.ts';
 import { selectContext, selectOperatorContext, UNIFORM_DENIAL } from '../policy/select.ts';
 import {
+  type AnyTool,
   type Api,
   type Capability,
   type ExplorerTool,
@@ -21,8 +22,7 @@ import {
   type SecurityContext,
   type Snapshot,
   type Tenant,
-  type Tool,
-  visible,
+  toolNamed,
   type WorkflowTool,
 } from '../snapshot/snapshot.ts';
 import type { Count, Exhausted } from '../store/store.ts';
@@ -85,7 +85,7 @@ export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Righ
 /** Throws the first error of steps 8 to 10, or of the tool and its arguments; else the permit. */
 export function decide(snapshot: Snapshot, caller: Caller, requested: Requested, limiter: Limiter): Permit {
   const rights = rightsOf(snapshot, caller);
-  const tool = visible(snapshot.tools, caller.identity.tenant_id, requested.tool);
+  const tool = toolNamed(snapshot, caller.identity.tenant_id, requested.tool);
   const decision = evaluate(
     rights.context,
     {
@@ -232,7 +232,7 @@ function tooMany(message: string, retry_after_seconds: number, rule?: string): G
   });
 }
 
-function runnableTool(tool: Tool | undefined, name: string): WorkflowTool | ExplorerTool {
+function runnableTool(tool: AnyTool | undefined, name: string): WorkflowTool | ExplorerTool {
   if (tool === undefined) throw new GatewayError('TOOL_NOT_FOUND', `there is no tool ${name}`);
   if (tool.kind === 'unavailable') {
     throw new GatewayError('TOOL_UNAVAILABLE', `${name}: ${tool.reason}`);
@@ -261,7 +261,7 @@ function checkArguments(tool: WorkflowTool | ExplorerTool, { arguments: args, in
  * explorer, else the plain arguments.
  */
 export function policyNames(
-  tool: Tool | undefined,
+  tool: AnyTool | undefined,
   { arguments: args }: Requested,
 ): { command: string | null; subcommand: string | null } {
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
