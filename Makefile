@@ -76,8 +76,10 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure signed calls, a workflow and the explorer beside bare floors; prints tables, writes bench*.json
+bench: install ## Measure calls, workflows and the explorer beside bare floors, and Postgres; tables, and bench*.json
 	node test/bench/invoke.ts
+	node test/bench/postgres.ts
+	node test/bench/inspection.ts
 	node test/bench/credentials.ts
 	node test/bench/workflow.ts
 	node test/bench/explorer.ts

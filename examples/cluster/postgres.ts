@@ -13,6 +13,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -25,6 +26,8 @@ export interface PostgresOptions {
   readonly settings?: Readonly<Record<string, string | number>>;
   /** Commits are on the disk before they are answered; a test that kills no machine does without. */
   readonly durable?: boolean;
+  /** Key and certificate (PEM) for connections with TLS. */
+  readonly tls?: { readonly key: string; readonly cert: string };
 }
 
 export interface PostgresServer {
@@ -71,6 +74,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     ...options.settings,
   };
   const args = ['-D', data, '-p', String(port)];
+  if (options.tls !== undefined) args.push(...tlsArguments(data, options.tls));
   for (const [name, value] of Object.entries(settings)) args.push('-c', `${name}=${value}`);
 
   let server: ChildProcess | null = null;
@@ -99,6 +103,22 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
     },
   };
+}
+
+/** The files have to be the server's own. */
+function tlsArguments(
+  data: string,
+  { key, cert }: { readonly key: string; readonly cert: string },
+): string[] {
+  for (const [name, text] of [
+    ['server.key', key],
+    ['server.crt', cert],
+  ] as const) {
+    const file = join(data, name);
+    writeFileSync(file, text, { mode: 0o600 });
+    if (NOBODY !== null) chownSync(file, NOBODY.uid, NOBODY.gid);
+  }
+  return ['-c', 'ssl=on'];
 }
 
 /** Resolves when it accepts connections. After a kill it waits for the processes that were left behind. */

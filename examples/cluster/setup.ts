@@ -14,7 +14,11 @@ export interface Cluster {
   close(): Promise<void>;
 }
 
-export async function startCluster(size = 3): Promise<Cluster> {
+/** `prepare` may change the example's directory before its first gateway starts. */
+export async function startCluster(
+  size = 3,
+  prepare: (example: Example) => void = () => {},
+): Promise<Cluster> {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
@@ -24,6 +28,7 @@ export async function startCluster(size = 3): Promise<Cluster> {
     closers.push(() => postgres.close());
     const example = await setUp(postgres.url);
     closers.push(() => example.close());
+    prepare(example);
     const gateways: GatewayProcess[] = [];
     closers.push(() => Promise.all(gateways.map((gateway) => gateway.stop())));
     const addGateway = async (): Promise<GatewayProcess> => {

@@ -7,6 +7,7 @@ import { addAudit } from './audit.ts';
 import { addBindings } from './bindings.ts';
 import { addCall } from './call.ts';
 import { addCanI } from './can-i.ts';
+import { addDb } from './db.ts';
 import { addDoctor } from './doctor.ts';
 import { addExplore } from './explore.ts';
 import { addInit } from './init.ts';
@@ -49,6 +50,7 @@ export function createProgram(deps: CliDeps): Command {
     addKeygen,
     addToken,
     addAudit,
+    addDb,
     addBindings,
     addDoctor,
     addInit,

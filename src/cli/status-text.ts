@@ -87,7 +87,7 @@ function rowOf(state: ManifestState): string[] {
 
 function replicaRow({ address, revision, version, started_at, seen_at }: Replica, now: number): string[] {
   const applied = revision === null ? '-' : shortRevision(revision);
-  return [address === '' ? '-' : address, applied, version, ageOf(started_at, now), ageOf(seen_at, now)];
+  return [address, applied, version, ageOf(started_at, now), ageOf(seen_at, now)];
 }
 
 /** Twelve characters of a commit, or of a digest. */

@@ -103,7 +103,7 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
   );
   if (!decision.allow) throw denied(decision, caller, rights, requested.tool, limiter);
   const limits = limitsOf(caller, rights, decision.capability, requested.tool);
-  checkLimits(limits, rights.tenant, limiter)();
+  checkLimits(limits, rights.tenant, limiter, limiter.peek)();
   const runnable = runnableTool(tool, requested.tool);
   checkArguments(runnable, requested);
   const allowed = { ...rights, arguments: requested.arguments, capability: decision.capability, limits };
@@ -139,7 +139,8 @@ function fieldsOf(tool: WorkflowTool, fields: unknown): readonly Query[] | null 
  */
 export function occupy({ limits, tenant }: Permit, limiter: Limiter): () => void {
   // Again, because other calls came in between; and all before one is counted, so that a refused call uses none up.
-  const release = checkLimits(limits, tenant, limiter);
+  // Of others' calls the store has judged with the intent, where it counts them.
+  const release = checkLimits(limits, tenant, limiter, limiter.own);
   for (const { key, limit } of limits) limiter.take(key, limit);
   return release;
 }
@@ -180,9 +181,14 @@ function limitsOf(caller: Caller, rights: Rights, capability: Capability, tool: 
 }
 
 /** Counts nothing. Returns what gives back the place among the tenant's calls. Throws POLICY_RATE_LIMIT_EXCEEDED. */
-function checkLimits(limits: readonly Limit[], tenant: Tenant | null, limiter: Limiter): () => void {
+function checkLimits(
+  limits: readonly Limit[],
+  tenant: Tenant | null,
+  limiter: Limiter,
+  look: Limiter['peek'],
+): () => void {
   for (const { what, key, limit } of limits) {
-    const { allowed, retry_after_seconds } = limiter.peek(key, limit);
+    const { allowed, retry_after_seconds } = look(key, limit);
     if (!allowed) throw tooMany(`${what} is used up`, retry_after_seconds);
   }
   const slots = tenant?.max_concurrency ?? null;

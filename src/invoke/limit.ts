@@ -20,6 +20,8 @@ export interface Limiter {
   /** Counts a call when the limit allows it; a refused call does not count. */
   take(key: string, limit: RateLimit): RateVerdict;
   /** What {@link Limiter.take} would answer, without counting. */
+  own(key: string, limit: RateLimit): RateVerdict;
+  /** The same, unless others have used up the limit: what can be known before the store is asked. */
   peek(key: string, limit: RateLimit): RateVerdict;
   /** Other gateways have used up the limit: nothing is allowed for so many milliseconds. */
   exhaust(key: string, limit: RateLimit, ms: number): RateVerdict;
@@ -47,25 +49,27 @@ export function createLimiter(clock: Clock = systemClock, maxKeys: number = MAX_
   const slots = new Map<string, number>();
 
   const windowKey = (key: string, limit: RateLimit): string => `${limit.per_seconds} ${key}`;
-  const waitOf = (id: string, bursts: readonly Burst[], now: number, limit: RateLimit): number =>
-    Math.max(waitMs(bursts, now, limit), (exhausted.get(id) ?? 0) - now);
+  const wait = (id: string, now: number, limit: RateLimit): number =>
+    waitMs(recent(windows.get(id) ?? [], now, limit), now, limit);
 
   return {
     take(key, limit) {
       const now = clock.monotonic();
       const id = windowKey(key, limit);
       const bursts = recent(windows.get(id) ?? [], now, limit);
-      const verdict = verdictOf(waitOf(id, bursts, now, limit));
+      const verdict = verdictOf(waitMs(bursts, now, limit));
       windows.delete(id);
       windows.set(id, verdict.allowed ? withCall(bursts, now, limit) : bursts);
       if (windows.size > maxKeys) windows.delete(windows.keys().next().value!);
       return verdict;
     },
 
+    own: (key, limit) => verdictOf(wait(windowKey(key, limit), clock.monotonic(), limit)),
+
     peek(key, limit) {
       const now = clock.monotonic();
       const id = windowKey(key, limit);
-      return verdictOf(waitOf(id, recent(windows.get(id) ?? [], now, limit), now, limit));
+      return verdictOf(Math.max(wait(id, now, limit), (exhausted.get(id) ?? 0) - now));
     },
 
     exhaust(key, limit, ms) {

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts';
 import { openPostgresReader, openPostgresStore } from './postgres.ts';
 import { openSqliteReader, openSqliteStore } from './sqlite.ts';
 import type { EventReader, Store } from './store.ts';
+import { sqlitePath } from './url.ts';
 
 export interface OpenOptions {
   /** `database.url` of the process configuration. */
@@ -22,9 +23,4 @@ export function openStore({ url, ...options }: OpenOptions): Promise<Store> {
 export function openReader({ url }: Pick<OpenOptions, 'url'>): Promise<EventReader> {
   const path = sqlitePath(url);
   return path === null ? openPostgresReader({ url }) : openSqliteReader({ path });
-}
-
-/** The file of a SQLite URL; null: it is none. */
-export function sqlitePath(url: string): string | null {
-  return url.startsWith('sqlite://') ? url.slice('sqlite://'.length) : null;
 }

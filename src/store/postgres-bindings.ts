@@ -9,14 +9,14 @@ const UNIQUE_VIOLATION = '23505';
 export function bindingsIn(pool: Pool): CredentialBindings {
   return {
     async add(binding) {
-      await transaction(pool, (client) => insert(client, binding)).catch((error: unknown) => {
+      await transaction(pool, (client) => insertBinding(client, binding)).catch((error: unknown) => {
         if (stateOf(error) !== UNIQUE_VIOLATION) throw error;
         const message = `${binding.owner} has an active binding of ${binding.provider} already; revoke it first`;
         throw new GatewayError('INVALID_ARGUMENTS', message, { cause: error });
       });
     },
     async list({ tenant_id, owner, provider }) {
-      return read(
+      return readBindings(
         pool,
         `($1::boolean OR tenant_id IS NOT DISTINCT FROM $2) AND ($3::text IS NULL OR owner = $3)
            AND ($4::text IS NULL OR provider = $4) ORDER BY created_at, id`,
@@ -24,7 +24,7 @@ export function bindingsIn(pool: Pool): CredentialBindings {
       );
     },
     async granted({ tenant_id, provider, owner, agent, context, now }) {
-      return read(
+      return readBindings(
         pool,
         `status = 'active' AND tenant_id IS NOT DISTINCT FROM $1 AND provider = $2 AND ($3::text IS NULL OR owner = $3)
            AND EXISTS (SELECT FROM credential_grants g WHERE g.binding_id = b.id
@@ -41,7 +41,7 @@ export function bindingsIn(pool: Pool): CredentialBindings {
   };
 }
 
-async function insert(client: Query, binding: CredentialBinding): Promise<void> {
+export async function insertBinding(client: Query, binding: CredentialBinding): Promise<void> {
   const { id, tenant_id, owner, provider, secret_path, status, created_at, grants } = binding;
   await client.query(
     `INSERT INTO credential_bindings (id, tenant_id, owner, provider, secret_path, status, created_at)
@@ -68,7 +68,11 @@ interface GrantRow {
   readonly expires_ms: number | null;
 }
 
-async function read(pool: Pool, where: string, values: unknown[]): Promise<CredentialBinding[]> {
+export async function readBindings(
+  pool: Query,
+  where: string,
+  values: unknown[],
+): Promise<CredentialBinding[]> {
   const { rows } = await pool.query<Row>(
     `SELECT id, tenant_id, owner, provider, secret_path, status,
          (extract(epoch FROM created_at) * 1000)::bigint AS created_ms

@@ -22,7 +22,7 @@ export async function purgeReplay(pool: Pool, now: number): Promise<number> {
 }
 
 /** Rows and contents in one statement, so that they fit together. */
-export async function loadLastGood(pool: Pool): Promise<LastGood> {
+export async function loadLastGood(pool: Query): Promise<LastGood> {
   const { rows } = await pool.query<(string | null)[]>({
     text: `SELECT key, file, digest, data, manifest FROM last_good
       UNION ALL SELECT NULL, NULL, digest, content, NULL FROM last_good_contents ORDER BY key`,
@@ -38,34 +38,37 @@ export async function loadLastGood(pool: Pool): Promise<LastGood> {
   return { rows: set, contents };
 }
 
-export async function saveLastGood(pool: Pool, { set, remove, contents }: LastGoodChange): Promise<void> {
-  await transaction(pool, async (client) => {
-    // One at a time: else one gateway might forget the contents that another one's row is about to name.
-    await client.query(`SELECT pg_advisory_xact_lock(1397047628, hashtext('last_good'))`);
-    const [digests, texts] = columns(
-      [...contents].map((pair) => pair.map(kept)),
-      2,
-    );
-    await client.query(
-      'INSERT INTO last_good_contents (digest, content) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING',
-      [digests, texts],
-    );
-    const rows = set.map(({ key, file, digest, data, manifest }) =>
-      [key, file, digest, JSON.stringify(data), manifest].map(kept),
-    );
-    await client.query(
-      `INSERT INTO last_good (key, file, digest, data, manifest)
+export function saveLastGood(pool: Pool, change: LastGoodChange): Promise<void> {
+  return transaction(pool, (client) => writeLastGood(client, change));
+}
+
+/** Within a transaction. */
+export async function writeLastGood(client: Query, { set, remove, contents }: LastGoodChange): Promise<void> {
+  // One at a time: else one gateway might forget the contents that another one's row is about to name.
+  await client.query(`SELECT pg_advisory_xact_lock(1397047628, hashtext('last_good'))`);
+  const [digests, texts] = columns(
+    [...contents].map((pair) => pair.map(kept)),
+    2,
+  );
+  await client.query(
+    'INSERT INTO last_good_contents (digest, content) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING',
+    [digests, texts],
+  );
+  const rows = set.map(({ key, file, digest, data, manifest }) =>
+    [key, file, digest, JSON.stringify(data), manifest].map(kept),
+  );
+  await client.query(
+    `INSERT INTO last_good (key, file, digest, data, manifest)
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
          ON CONFLICT (key) DO UPDATE SET file = excluded.file, digest = excluded.digest, data = excluded.data,
            manifest = excluded.manifest`,
-      columns(rows, 5),
-    );
-    await client.query('DELETE FROM last_good WHERE key = ANY ($1::text[])', [remove.map(kept)]);
-    await client.query(
-      `DELETE FROM last_good_contents c WHERE NOT EXISTS (SELECT FROM last_good WHERE digest = c.digest)
+    columns(rows, 5),
+  );
+  await client.query('DELETE FROM last_good WHERE key = ANY ($1::text[])', [remove.map(kept)]);
+  await client.query(
+    `DELETE FROM last_good_contents c WHERE NOT EXISTS (SELECT FROM last_good WHERE digest = c.digest)
          AND NOT EXISTS (SELECT FROM last_good, json_array_elements(last_good.data::json) AS d WHERE d ->> 2 = c.digest)`,
-    );
-  });
+  );
 }
 
 /** Rows as one list a column. */

@@ -75,11 +75,12 @@ export async function closeSilent(client: Query): Promise<void> {
 
 export async function listReplicas(client: Query): Promise<Replica[]> {
   const { rows } = await client.query<Record<keyof Replica, string>>(
-    `SELECT instance, version, coalesce(address, '') AS address, revision,
-         to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS started_at,
-         to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS seen_at
+    `SELECT instance, version, address, revision,
+         gateway_time(started_at) AS started_at,
+         gateway_time(seen_at) AS seen_at
        FROM gateway_writers
-       WHERE closed_at IS NULL AND seen_at >= now() - make_interval(secs => $1)
+       -- A command that writes to the store has no address.
+       WHERE closed_at IS NULL AND address IS NOT NULL AND seen_at >= now() - make_interval(secs => $1)
        ORDER BY gateway_writers.started_at, instance`,
     [SILENT_SECONDS],
   );

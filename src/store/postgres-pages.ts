@@ -1,6 +1,7 @@
 /** Reads the trail in Postgres, page by page. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChainedEvent } from '../audit/event.ts';
+import { isoTime } from '../clock.ts';
 import type { FilterTerm } from './event-filter.ts';
 import { translate } from './event-filter.ts';
 import { chained, type PageRow, positioned } from './event-row.ts';
@@ -14,7 +15,7 @@ const MAX_ROWS = 1_000;
 const SETTLE_POLL_MS = 2;
 const SETTLE_MS = 5_000;
 
-const COLUMNS = `position, id, event_type, execution_id, tenant_id, revision, payload, created_at, writer, seq,
+export const COLUMNS = `position, id, event_type, execution_id, tenant_id, revision, payload, created_at, writer, seq,
   prev_hash, hash`;
 const TERMS: Readonly<Record<FilterTerm[0], string>> = {
   event_type: 'event_type =',
@@ -31,15 +32,14 @@ export async function queryEvents(pool: Pool, filter: EventFilter): Promise<Posi
   const settled = await settledPosition(pool);
   let [after, before] = [Math.max(span[0], 0), Math.min(span[1], settled + 1)];
   const values = where.map(([, value]) => kept(value));
-  const terms = where.map(([name], index) => `${TERMS[name]} $${index + 1}`);
-  const n = where.length;
-  const within = [`position > $${n + 1}`, `position < $${n + 2}`];
-  const sql = `SELECT ${COLUMNS} FROM gateway_events WHERE ${[...terms, ...within].join(' AND ')}
-    ORDER BY position ${order === 'newest' ? 'DESC' : ''} LIMIT $${n + 3}`;
+  const sql = pageSql(where, order);
+  const timed = where.some(([name]) => name === 'since' || name === 'until');
+  const [first, last] = timed ? await spanOf(pool, where) : [0, Number.MAX_SAFE_INTEGER];
   const rows: PageRow[] = [];
   while (rows.length < limit) {
     const most = Math.min(limit - rows.length, MAX_ROWS);
-    const page = await pageOf(pool, sql, [...values, after, before, most]);
+    const bounds = timed ? [Math.max(after, first), Math.min(before, last)] : [];
+    const page = await pageOf(pool, sql, [...values, after, before, most, ...bounds]);
     rows.push(...page);
     if (page.length < most) break;
     if (order === 'newest') before = page.at(-1)![0];
@@ -47,6 +47,37 @@ export async function queryEvents(pool: Pool, filter: EventFilter): Promise<Posi
   }
   if (order === 'newest') rows.reverse();
   return rows.map(positioned);
+}
+
+/** Its parameters: values of the terms, positions after and before, most rows; with times the positions they stand for. */
+function pageSql(where: readonly FilterTerm[], order: 'oldest' | 'newest'): string {
+  const terms = where.map(([name], index) => `${TERMS[name]} $${index + 1}`);
+  const n = where.length;
+  const page = (...more: string[]): string =>
+    `SELECT ${COLUMNS} FROM gateway_events WHERE ${[...terms, ...more].join(' AND ')}
+       ORDER BY position ${order === 'newest' ? 'DESC' : ''} LIMIT $${n + 3}`;
+  const within = (from: number): string => `position > $${from} AND position < $${from + 1}`;
+  if (!where.some(([name]) => name === 'since' || name === 'until')) return page(within(n + 1));
+  return `(${page(within(n + 4), 'NOT skewed')}) UNION ALL (${page(within(n + 1), 'skewed')})
+    ORDER BY position ${order === 'newest' ? 'DESC' : ''} LIMIT $${n + 3}`;
+}
+
+/**
+ * Where in the trail events of these times are, but for those that are skewed: their place says nothing of their time.
+ * The minutes are those that others may be off, twice, and what a commit takes.
+ */
+async function spanOf(client: Query, where: readonly FilterTerm[]): Promise<[number, number]> {
+  const time = (name: 'since' | 'until', minutes: number): string | null => {
+    const text = where.find((term) => term[0] === name)?.[1];
+    return text === undefined ? null : isoTime(Date.parse(text) + minutes * 60_000);
+  };
+  const { rows } = await client.query<{ first: number | null; last: number | null }>(
+    `SELECT (SELECT position FROM gateway_events WHERE created_at < $1 AND NOT skewed
+         ORDER BY created_at DESC LIMIT 1) AS first,
+       (SELECT position FROM gateway_events WHERE created_at >= $2 AND NOT skewed ORDER BY created_at LIMIT 1) AS last`,
+    [time('since', -5), time('until', 5)],
+  );
+  return [rows[0]!.first ?? 0, rows[0]!.last ?? Number.MAX_SAFE_INTEGER];
 }
 
 /** Every event, ordered by writer and seq. */
@@ -65,7 +96,7 @@ export async function* scanEvents(pool: Pool): AsyncGenerator<ChainedEvent> {
   }
 }
 
-async function pageOf(client: Query, text: string, values: readonly unknown[]): Promise<PageRow[]> {
+export async function pageOf(client: Query, text: string, values: readonly unknown[]): Promise<PageRow[]> {
   const { rows } = await client.query<PageRow>({ text, values: [...values], rowMode: 'array' });
   return rows.map((row) => row.map((cell) => (typeof cell === 'string' ? asGiven(cell) : cell)) as PageRow);
 }

@@ -120,7 +120,12 @@ export async function openQueue(deps: QueueDeps): Promise<CommitQueue> {
   };
 
   const connectOnce = async (): Promise<void> => {
-    const client = await deps.connect(() => lose(client));
+    // It may end before it is ours: then the attempt fails.
+    let ours: Connection | null = null;
+    const client = await deps.connect(() => {
+      if (ours !== null) lose(ours);
+    });
+    ours = client;
     try {
       link = { client, lane: await deps.takeLane(client) };
     } catch (error) {
@@ -292,6 +297,8 @@ export async function openQueue(deps: QueueDeps): Promise<CommitQueue> {
     awake?.();
     await running;
     clearInterval(sweep);
+    // A connection that is being made is not left behind.
+    await recovering;
     if (link === null) return;
     const { client } = link;
     await deps.closeLane(client).catch((error: unknown) => {

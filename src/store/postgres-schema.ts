@@ -84,9 +84,3 @@ export function explainOpen(cause: unknown, place: string): StoreOpenError {
   const hint = state === null ? '' : ` (SQLSTATE ${state})`;
   return new StoreOpenError('unavailable', `${place} cannot be opened: ${message}${hint}`, { cause });
 }
-
-/** The database of a URL without user and password: for messages. */
-export function placeOf(url: string): string {
-  const parsed = URL.parse(url);
-  return parsed === null ? 'the Postgres database' : `postgres://${parsed.host}${parsed.pathname}`;
-}

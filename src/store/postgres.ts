@@ -9,6 +9,7 @@ import { GatewayError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { type Log, silentLog } from '../log.ts';
 import { packageVersion } from '../version.ts';
+import { callFacts } from './call-facts.ts';
 import { rowOf } from './event-row.ts';
 import type { LaneRow } from './postgres-batch.ts';
 import { bindingsIn } from './postgres-bindings.ts';
@@ -18,12 +19,13 @@ import { announce, closeLane, closeSilent, listReplicas, type Self, takeLane } f
 import { queryEvents, scanEvents } from './postgres-pages.ts';
 import { type Outcome, openQueue, type Unit } from './postgres-queue.ts';
 import { dropWeeks, startsAt, weeksBefore } from './postgres-retention.ts';
-import { checkVersion, explainOpen, migrate, placeOf, prepareWeeks } from './postgres-schema.ts';
+import { checkVersion, explainOpen, migrate, prepareWeeks } from './postgres-schema.ts';
 import { listSessions, readSession, revokeSession, saveSession } from './postgres-sessions.ts';
 import { kept } from './postgres-text.ts';
 import { createSessionCache } from './session-cache.ts';
 import type { EventReader, Store } from './store.ts';
 import { trimmed } from './trim.ts';
+import { placeOf } from './url.ts';
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`, with `sslmode` and its like. */
@@ -229,18 +231,6 @@ function rowsOf(events: readonly AuditEvent[]): LaneRow[] {
   } catch (cause) {
     throw new GatewayError('AUDIT_UNAVAILABLE', 'the event cannot be written as JSON', { cause });
   }
-}
-
-/** Of the events that say who called what, what filters look for. */
-function callFacts({ event_type, payload }: AuditEvent): Pick<LaneRow, 'tool_name' | 'agent_id'> {
-  if (event_type !== 'ToolCallAuthorized' && event_type !== 'ToolCallRejected') return NO_FACTS;
-  return { tool_name: textOrNull(payload.tool_name), agent_id: textOrNull(payload.agent_id) };
-}
-
-const NO_FACTS = { tool_name: null, agent_id: null };
-
-function textOrNull(value: unknown): string | null {
-  return typeof value === 'string' ? value.toWellFormed() : null;
 }
 
 function textOf({ rows }: Pick<Unit, 'rows'>): number {

@@ -29,6 +29,8 @@ const EVENTS = `
     prev_hash    text   COLLATE "C" NOT NULL,
     hash         text   COLLATE "C" NOT NULL,
     week         date   NOT NULL,
+    -- Created minutes away from when it was stored: time does not tell where in the trail it is.
+    skewed       boolean NOT NULL,
     -- Of ToolCallAuthorized and ToolCallRejected, for filters; the truth is in the payload.
     tool_name    text   COLLATE "C",
     agent_id     text   COLLATE "C",
@@ -42,7 +44,8 @@ const EVENTS = `
   CREATE INDEX gateway_events_tenant ON gateway_events (tenant_id, position) WHERE tenant_id IS NOT NULL;
   CREATE INDEX gateway_events_tool ON gateway_events (tool_name, position) WHERE tool_name IS NOT NULL;
   CREATE INDEX gateway_events_agent ON gateway_events (agent_id, position) WHERE agent_id IS NOT NULL;
-  CREATE INDEX gateway_events_created ON gateway_events (created_at);
+  CREATE INDEX gateway_events_created ON gateway_events (created_at) WHERE NOT skewed;
+  CREATE INDEX gateway_events_skewed ON gateway_events (position) WHERE skewed;
 
   -- For weeks that nobody has prepared.
   CREATE TABLE gateway_events_other PARTITION OF gateway_events DEFAULT;
@@ -57,6 +60,10 @@ const EVENTS = `
   CREATE TRIGGER gateway_events_no_truncate BEFORE TRUNCATE ON gateway_events
     FOR EACH STATEMENT EXECUTE FUNCTION gateway_append_only();
 
+  -- As events have it.
+  CREATE FUNCTION gateway_time(at timestamptz) RETURNS text LANGUAGE sql STABLE AS
+    $$ SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
+
   CREATE FUNCTION gateway_week(at timestamptz) RETURNS date LANGUAGE sql IMMUTABLE AS
     $$ SELECT date_trunc('week', at AT TIME ZONE 'UTC')::date $$;
 
@@ -66,10 +73,8 @@ const EVENTS = `
     name text := 'gateway_events_' || to_char(monday, 'YYYYMMDD');
   BEGIN
     PERFORM pg_advisory_xact_lock(1397047628, hashtext('weeks'));
-    IF to_regclass(name) IS NULL THEN
-      EXECUTE format('CREATE TABLE %I PARTITION OF gateway_events FOR VALUES FROM (%L) TO (%L)',
-        name, monday, monday + 7);
-    END IF;
+    EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF gateway_events FOR VALUES FROM (%L) TO (%L)',
+      name, monday, monday + 7);
   END $$;
 `;
 
@@ -129,6 +134,8 @@ const COMMIT = `
   ) RETURNS void LANGUAGE plpgsql AS $$
   DECLARE
     at timestamptz;
+    early text := gateway_time(now() - interval '2 minutes') COLLATE "C";
+    late text := gateway_time(now() + interval '2 minutes') COLLATE "C";
     taken text;
     over text;
   BEGIN
@@ -156,9 +163,10 @@ const COMMIT = `
 
     IF cardinality(ids) > 0 THEN
       INSERT INTO gateway_events (id, event_type, execution_id, tenant_id, revision, payload, created_at,
-        writer, seq, prev_hash, hash, week, tool_name, agent_id)
+        writer, seq, prev_hash, hash, week, skewed, tool_name, agent_id)
       SELECT e.id, e.event_type, e.execution_id, e.tenant_id, e.revision, e.payload, e.created_at,
-        its_writer, from_seq + e.n, e.prev_hash, e.hash, gateway_week(at), e.tool_name, e.agent_id
+        its_writer, from_seq + e.n, e.prev_hash, e.hash, gateway_week(at),
+        e.created_at COLLATE "C" NOT BETWEEN early AND late, e.tool_name, e.agent_id
       FROM unnest(ids, types, executions, tenants, revisions, payloads, times, prev_hashes, hashes, tools, agents)
         WITH ORDINALITY AS e (id, event_type, execution_id, tenant_id, revision, payload, created_at, prev_hash,
           hash, tool_name, agent_id, n);
