@@ -12,6 +12,7 @@ import {
   type OperatorIssuer,
   verifyOperator,
 } from './envelope/operator.ts';
+import { download } from './execute/download.ts';
 import { createEgress } from './execute/egress.ts';
 import { newId } from './ids.ts';
 import { createInvoker } from './invoke/invoke.ts';
@@ -51,6 +52,9 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const store = await openSqliteStore({ path, clock, log });
     closers.push(() => store.close());
 
+    const egress = createEgress({ version: packageVersion() });
+    closers.push(() => egress.close());
+
     const holder = createHolder();
     const { dir } = config.manifests;
     const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
@@ -65,6 +69,8 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       allow_prune: options.allow_prune ?? false,
       holder,
       store,
+      fetchDocument: ({ url, egress: allowed }, limits) =>
+        download(egress, url, { ...limits, egress: allowed }),
       clock,
       log,
       newId,
@@ -108,9 +114,6 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const metricsPage = createMetrics({ version: packageVersion(), status, notReady });
     const metrics = await listenAt(config.network.metrics_bind_addr, metricsPage);
     closers.push(() => metrics.close(0));
-
-    const egress = createEgress({ version: packageVersion() });
-    closers.push(() => egress.close());
 
     const limiter = createLimiter(clock);
     const invoker = createInvoker({

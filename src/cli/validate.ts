@@ -5,7 +5,7 @@ import { randomToken } from '../ids.ts';
 import { type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
 import { packageVersion } from '../version.ts';
 import { annotationOf, annotations, asLog, junit, repositoryPath, sarif } from './annotations.ts';
-import { readLocal, sideOfTree } from './local-side.ts';
+import { FETCH, readLocal, type SideOptions, sideOfTree } from './local-side.ts';
 import { CliError } from './output.ts';
 import type { CliDeps } from './program.ts';
 import { addToStepSummary } from './step-summary.ts';
@@ -20,29 +20,42 @@ export interface Validation {
 
 type Format = 'text' | 'json' | 'github' | 'sarif' | 'junit';
 
+interface ValidateOptions {
+  readonly output: Format;
+  readonly config?: string;
+  readonly fetch?: boolean;
+}
+
 export function addValidate(program: Command, { console }: CliDeps): void {
   program
     .command('validate')
     .argument('[dir]', 'directory of manifests; else the one of the configuration')
     .option('--config <file>', 'gateway.yaml that names the directory')
+    .option('--fetch', FETCH)
     .addOption(
       new Option('-o, --output <format>', 'what to print')
         .choices(['text', 'json', 'github', 'sarif', 'junit'])
         .default('text'),
     )
     .description('Check a directory of manifests with the very code that the gateway runs')
-    .action(async (dir: string | undefined, options: { output: Format; config?: string }) => {
+    .action(async (dir: string | undefined, options: ValidateOptions) => {
       const path = dir ?? loadConfig(options.config).config.manifests.dir;
-      const validation = await validateDirectory(path);
+      const validation = await validateDirectory(path, options);
       console.out(FORMATS[options.output](path, validation));
       if (options.output === 'github') addToStepSummary('Validate', textOf(path, validation));
       if (validation.errors > 0) throw new CliError('');
     });
 }
 
-/** Reads, checks and compiles a directory; nothing is fetched. Throws CliError when it cannot be read. */
-export async function validateDirectory(path: string): Promise<Validation> {
-  const { verdicts, diagnostics } = await sideOfTree(await readLocal(path));
+/**
+ * Reads, checks and compiles a directory; nothing is fetched but, when asked for, documents that ApiSpecs name by URL.
+ * Throws CliError when it cannot be read.
+ */
+export async function validateDirectory(
+  path: string,
+  options: Pick<SideOptions, 'fetch'> = {},
+): Promise<Validation> {
+  const { verdicts, diagnostics } = await sideOfTree(await readLocal(path), options);
   const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
   return { manifests: verdicts.size, errors, warnings: diagnostics.length - errors, diagnostics };
 }
