@@ -53,12 +53,14 @@ export interface SideOptions {
   readonly revision?: string;
   /** Documents that ApiSpecs name by URL are fetched; else their operations are not checked, which is a warning. */
   readonly fetch?: boolean | undefined;
+  /** Documents that need not be fetched, by digest. */
+  readonly documents?: ReadonlyMap<string, TreeFile>;
 }
 
 export async function sideOfTree(tree: Tree, options: SideOptions = {}): Promise<Side> {
   const { deps = localDeps(), previous = new Map(), revision = tree.digest, fetch = false } = options;
   const set = await loadManifests(tree);
-  const known = documentsIn(previous);
+  const known = new Map([...documentsIn(previous), ...(options.documents ?? [])]);
   const fetched = fetch ? await fetchAll(set, known) : new Map<string, Absent | TreeFile>();
   const whole = withDocuments(set, (document) => {
     const file = known.get(document.sha256) ?? fetched.get(fetchKey(document));

@@ -6,6 +6,7 @@ import { packageVersion } from '../version.ts';
 import { addAudit } from './audit.ts';
 import { addCall } from './call.ts';
 import { addCanI } from './can-i.ts';
+import { addImport } from './import/import.ts';
 import { addInit } from './init.ts';
 import { addKeygen } from './keygen.ts';
 import { CliError, type Console, EXIT } from './output.ts';
@@ -46,6 +47,7 @@ export function createProgram(deps: CliDeps): Command {
     addToken,
     addAudit,
     addInit,
+    addImport,
     addSchema,
   ]) {
     add(program, deps);
