@@ -229,6 +229,13 @@ function sourceOf(
   return { file: file.startsWith('.') ? file : `./${file}` };
 }
 
+/** What has changed when only the import's own annotations have. */
+const CHANGED_NOTES: Readonly<Record<string, string>> = {
+  [OPERATION]: 'its operation is elsewhere in the document',
+  [SOURCE]: 'its document is from elsewhere',
+  [OPTIONS]: 'its flags',
+};
+
 /** A manifest that is there, with what the document has changed. */
 function merge(directory: Directory, existing: Manifest, generated: unknown): Pick<Row, 'action' | 'note'> {
   const state = existing.annotations[STATE];
@@ -247,6 +254,9 @@ function merge(directory: Directory, existing: Manifest, generated: unknown): Pi
   if (edits.length + notes.length > 0) directory.edit(existing, [...edits, ...notes]);
   const said = (what: string, fields: readonly string[]): string[] =>
     fields.length === 0 ? [] : [`${what}: ${fields.map(shown).join(', ')}`];
+  const [first] = notes;
+  if (updated.length + kept.length === 0 && first !== undefined && first.path.at(-1) !== STATE)
+    return { action: 'updated', note: CHANGED_NOTES[first.path.at(-1)!]! };
   if (updated.length + kept.length === 0)
     return { action: 'unchanged', note: said('as edited by hand', edited).join('') };
   const note = [

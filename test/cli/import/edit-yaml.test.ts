@@ -78,8 +78,12 @@ describe('an edit changes its field, and nothing else', () => {
 
 test('a document among others', () => {
   const text = `${TEXT}---\n# Another.\nname: b\nspec: {x: 1}\n---\nname: c\n`;
-  expect(edit(text, { path: ['spec', 'last'], value: 'x' })).toBe(text.replace('last: |\n      text', 'last: x'));
-  const other = editYaml(text, (value) => (value as { name: string }).name === 'b', [{ path: ['spec', 'x'], value: 2 }]);
+  expect(edit(text, { path: ['spec', 'last'], value: 'x' })).toBe(
+    text.replace('last: |\n      text', 'last: x'),
+  );
+  const other = editYaml(text, (value) => (value as { name: string }).name === 'b', [
+    { path: ['spec', 'x'], value: 2 },
+  ]);
   expect(other).toBe(text.replace('{x: 1}', '{x: 2}'));
 });
 
@@ -101,18 +105,34 @@ test('several edits, of which the later ones build on the earlier', () => {
       },
     ],
   });
-  for (const comment of ['# About it all.', '# who', '# the second', '# About the step.', '# two of them', '# The end.'])
+  for (const comment of [
+    '# About it all.',
+    '# who',
+    '# the second',
+    '# About the step.',
+    '# two of them',
+    '# The end.',
+  ])
     expect(edited).toContain(comment);
 });
 
 test('where a field cannot be changed in place the rest is the same all the same', () => {
   // The comment behind it would become a part of a text of lines.
-  const edited = edit('name: a\nspec:\n  x: 1 # note\n  y: 2 # other\n', { path: ['spec', 'x'], value: 'a\nb' });
+  const edited = edit('name: a\nspec:\n  x: 1 # note\n  y: 2 # other\n', {
+    path: ['spec', 'x'],
+    value: 'a\nb',
+  });
   expect(parse(edited)).toEqual({ name: 'a', spec: { x: 'a\nb', y: 2 } });
   expect(edited).toContain('y: 2 # other');
   // The last field of a block map, and one that begins the line of a list.
-  expect(parse(edit('name: a\nspec:\n  x: 1\n', { path: ['spec', 'x'], value: undefined }))).toEqual({ name: 'a', spec: {} });
-  const steps = edit('name: a\nsteps:\n  - name: call\n    x: 1\n', { path: ['steps', 0, 'name'], value: undefined });
+  expect(parse(edit('name: a\nspec:\n  x: 1\n', { path: ['spec', 'x'], value: undefined }))).toEqual({
+    name: 'a',
+    spec: {},
+  });
+  const steps = edit('name: a\nsteps:\n  - name: call\n    x: 1\n', {
+    path: ['steps', 0, 'name'],
+    value: undefined,
+  });
   expect(parse(steps)).toEqual({ name: 'a', steps: [{ x: 1 }] });
 });
 
@@ -133,6 +153,8 @@ test('what is written has no aliases, and short lists on one line', () => {
   const shared = { type: 'string' };
   const long = Array.from({ length: 40 }, (_, index) => `word-${index}`);
   const text = writeYaml({ a: shared, b: shared, c: ['x', 'y'], d: long, e: [{ f: 1 }] }, 'One.\nTwo.');
-  expect(text).toMatch(/^# One\.\n# Two\.\na:\n {2}type: string\nb:\n {2}type: string\nc: \[x, y\]\nd:\n {2}- word-0\n/);
+  expect(text).toMatch(
+    /^# One\.\n# Two\.\na:\n {2}type: string\nb:\n {2}type: string\nc: \[x, y\]\nd:\n {2}- word-0\n/,
+  );
   expect(parse(text)).toEqual({ a: shared, b: shared, c: ['x', 'y'], d: long, e: [{ f: 1 }] });
 });
