@@ -28,7 +28,7 @@ const VERBS: Readonly<Record<string, readonly [one: string, all: string]>> = {
  */
 const OWN_VERBS: Readonly<Record<string, ReadonlySet<string>>> = {
   GET: new Set(['get', 'list', 'search', 'find', 'query', 'count', 'check', 'download', 'export', 'compare']),
-  POST: new Set(['create', 'add', 'send', 'upload', 'search', 'query', 'invite', 'submit', 'import', 'run']),
+  POST: new Set(['create', 'add', 'send', 'upload', 'search', 'query', 'invite', 'submit', 'run']),
   PUT: new Set(['add', 'set', 'replace', 'update', 'create', 'upload', 'enable', 'merge', 'lock']),
   PATCH: new Set(['update', 'rename', 'move']),
 };

@@ -4,10 +4,11 @@ import { dirname, join } from 'node:path';
 import { formatDiagnostic } from '../../manifest/diagnostic.ts';
 import { loadManifests, type ManifestSet } from '../../manifest/load.ts';
 import { type Found, type Identity, keyOf, type Manifest, nameOf } from '../../manifest/manifest.ts';
+import { rewriteManifest } from '../../manifest/rewrite.ts';
 import { isManifestFile, makeTree, type Tree, treeFile } from '../../manifest/tree.ts';
 import { readLocal } from '../local-side.ts';
 import { CliError } from '../output.ts';
-import { type Edit, editYaml, type IsMeant, removeDocument } from './edit-yaml.ts';
+import { type Edit, editManifest } from './edit-yaml.ts';
 
 /** What is to be changed, in memory until {@link Directory.write}. */
 export interface Directory {
@@ -77,7 +78,7 @@ export async function openDirectory(dir: string): Promise<Directory> {
     edit: (manifest, edits) =>
       change(manifest.file, Buffer.from(edited(textOf(manifest.file), manifest, edits))),
     remove(manifest) {
-      const rest = removeDocument(textOf(manifest.file), isOf(manifest));
+      const rest = rewriteManifest(textOf(manifest.file), manifest.file, manifest, null);
       change(manifest.file, rest === null ? null : Buffer.from(rest));
     },
     changed: () => [...next.keys()].sort(),
@@ -101,22 +102,8 @@ function notValid(found: Found): string {
 
 function edited(text: string, manifest: Manifest, edits: readonly Edit[]): string {
   try {
-    return editYaml(text, isOf(manifest), edits);
+    return editManifest(text, manifest.file, manifest, edits);
   } catch (error) {
     throw new CliError(`${manifest.file}: ${(error as Error).message}`);
   }
-}
-
-/** As it is written: the directory may say whose it is. */
-function isOf({ document }: Manifest): IsMeant {
-  const wanted = whoIs(document.value);
-  return (value) => whoIs(value) === wanted;
-}
-
-function whoIs(value: unknown): string {
-  const { kind, metadata } = (value ?? {}) as {
-    readonly kind?: unknown;
-    readonly metadata?: { readonly name?: unknown; readonly tenant?: unknown };
-  };
-  return JSON.stringify([kind, metadata?.tenant ?? null, metadata?.name]);
 }

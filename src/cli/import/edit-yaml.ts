@@ -1,6 +1,6 @@
 /**
  * Changes single fields in the text of a manifest. All else stays to the letter: comments, order, quotes, white space.
- * Where that is not possible the document is written anew from its tree, which keeps comments and order.
+ * Where that is not possible the manifest is written anew from its tree, which keeps comments and order.
  */
 import { isDeepStrictEqual } from 'node:util';
 import {
@@ -16,15 +16,14 @@ import {
   visit,
   type YAMLMap,
 } from 'yaml';
+import type { Identity } from '../../manifest/manifest.ts';
+import { readManifest, rewriteManifest } from '../../manifest/rewrite.ts';
 
 export interface Edit {
   readonly path: readonly (string | number)[];
   /** undefined: the field is removed. */
   readonly value: unknown;
 }
-
-/** Whether a document is the one that is meant, by its value. */
-export type IsMeant = (value: unknown) => boolean;
 
 const WIDTH = 100;
 const STYLE = { lineWidth: 0, flowCollectionPadding: false } as const;
@@ -42,35 +41,33 @@ export function writeYaml(value: unknown, comment: string | null = null): string
   return `${comment === null ? '' : `${head}\n`}${document.toString(STYLE)}`;
 }
 
-/** The text with one of its documents changed. Throws when that would not give what is asked for. */
-export function editYaml(text: string, isMeant: IsMeant, edits: readonly Edit[]): string {
-  const before = valuesOf(text);
-  const wanted = before.map((value) => (isMeant(value) ? edited(value, edits) : value));
+/** The text of `file` with one of its manifests changed. Throws when that would not give what is asked for. */
+export function editManifest(text: string, file: string, identity: Identity, edits: readonly Edit[]): string {
+  const wanted = edited(readManifest(text, file, identity), edits);
+  const anew = rewriteManifest(text, file, identity, wanted as Readonly<Record<string, unknown>>);
+  const all = valuesOf(anew ?? '');
+  if (!isDeepStrictEqual(readManifest(anew ?? '', file, identity), wanted))
+    throw new Error('the file cannot be changed without changing more than is meant');
+  const isMeant: IsMeant = (value) => isDeepStrictEqual(whoIs(value), whoIs(wanted));
   const inPlace = attempt(() => edits.reduce((current, edit) => editOne(current, isMeant, edit), text));
-  if (
-    inPlace !== null &&
+  return inPlace !== null &&
     isDeepStrictEqual(
       attempt(() => valuesOf(inPlace)),
-      wanted,
+      all,
     )
-  )
-    return inPlace;
-  const anew = editTree(text, isMeant, edits);
-  if (isDeepStrictEqual(valuesOf(anew), wanted)) return anew;
-  throw new Error('the file cannot be changed without changing more than is meant');
+    ? inPlace
+    : anew!;
 }
 
-/** The text without one of its documents; null: nothing is left. */
-export function removeDocument(text: string, isMeant: IsMeant): string | null {
-  const documents = parsed(text);
-  const index = documents.findIndex((document) => isMeant(document.toJS()));
-  const document = documents[index];
-  if (document === undefined || documents.length === 1) return null;
-  // A comment at the top is about what follows it.
-  const start = index === 0 ? 0 : document.range[0];
-  const rest = text.slice(0, start) + text.slice(document.range[2]);
-  return rest.replace(/^---\n/, '');
+/** Whether a document is the one that is meant, by its value. */
+type IsMeant = (value: unknown) => boolean;
+
+function whoIs(value: unknown): unknown {
+  const { kind, metadata } = (value ?? {}) as { readonly kind?: unknown; readonly metadata?: Fields };
+  return [kind, metadata?.name, metadata?.tenant];
 }
+
+type Fields = Readonly<Record<string, unknown>>;
 
 /** Manifests hold no aliases: what is there twice is written twice. */
 function documentOf(value: unknown): Document {
@@ -103,18 +100,6 @@ function edited(value: unknown, edits: readonly Edit[]): unknown {
     else document.setIn(path, document.createNode(next));
   }
   return document.toJS();
-}
-
-function editTree(text: string, isMeant: IsMeant, edits: readonly Edit[]): string {
-  const documents = parsed(text);
-  const index = documents.findIndex((one) => isMeant(one.toJS()));
-  const document = documents[index]!;
-  for (const { path, value } of edits) {
-    if (value === undefined) document.deleteIn(path);
-    else document.setIn(path, document.createNode(value));
-  }
-  const start = index === 0 ? 0 : document.range[0];
-  return text.slice(0, start) + document.toString(STYLE) + text.slice(document.range[2]);
 }
 
 type BlockMap = YAMLMap<Scalar, Node | null>;

@@ -1,12 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { type Edit, editYaml, removeDocument, writeYaml } from '../../../src/cli/import/edit-yaml.ts';
+import { type Edit, editManifest, writeYaml } from '../../../src/cli/import/edit-yaml.ts';
+import type { Identity } from '../../../src/manifest/manifest.ts';
 
-const first = (value: unknown): boolean => (value as { name?: string }).name === 'a';
-const edit = (text: string, ...edits: Edit[]): string => editYaml(text, first, edits);
+const A: Identity = { kind: 'ApiSpec', tenant: null, name: 'a' };
+const edit = (text: string, ...edits: Edit[]): string => editManifest(text, 'a.yaml', A, edits);
+/** What makes a text that of a manifest. */
+const HEAD = 'kind: ApiSpec\nmetadata: {name: a}\n';
+const parseRest = (text: string): unknown => {
+  const { kind: _, metadata: __, ...rest } = parse(text);
+  return rest;
+};
 
 const TEXT = `# About it all.
-name: a   # who
+kind: ApiSpec
+metadata: {name: a}   # who
 
 # What it is called.
 spec:
@@ -77,13 +85,11 @@ describe('an edit changes its field, and nothing else', () => {
 });
 
 test('a document among others', () => {
-  const text = `${TEXT}---\n# Another.\nname: b\nspec: {x: 1}\n---\nname: c\n`;
+  const text = `${TEXT}---\n# Another.\nkind: ApiSpec\nmetadata: {name: b}\nspec: {x: 1}\n---\nkind: Tenant\nmetadata: {name: a}\n`;
   expect(edit(text, { path: ['spec', 'last'], value: 'x' })).toBe(
     text.replace('last: |\n      text', 'last: x'),
   );
-  const other = editYaml(text, (value) => (value as { name: string }).name === 'b', [
-    { path: ['spec', 'x'], value: 2 },
-  ]);
+  const other = editManifest(text, 'a.yaml', { ...A, name: 'b' }, [{ path: ['spec', 'x'], value: 2 }]);
   expect(other).toBe(text.replace('{x: 1}', '{x: 2}'));
 });
 
@@ -118,35 +124,27 @@ test('several edits, of which the later ones build on the earlier', () => {
 
 test('where a field cannot be changed in place the rest is the same all the same', () => {
   // The comment behind it would become a part of a text of lines.
-  const edited = edit('name: a\nspec:\n  x: 1 # note\n  y: 2 # other\n', {
+  const edited = edit(`${HEAD}spec:\n  x: 1 # note\n  y: 2 # other\n`, {
     path: ['spec', 'x'],
     value: 'a\nb',
   });
-  expect(parse(edited)).toEqual({ name: 'a', spec: { x: 'a\nb', y: 2 } });
+  expect(parseRest(edited)).toEqual({ spec: { x: 'a\nb', y: 2 } });
   expect(edited).toContain('y: 2 # other');
   // The last field of a block map, and one that begins the line of a list.
-  expect(parse(edit('name: a\nspec:\n  x: 1\n', { path: ['spec', 'x'], value: undefined }))).toEqual({
-    name: 'a',
+  expect(parseRest(edit(`${HEAD}spec:\n  x: 1\n`, { path: ['spec', 'x'], value: undefined }))).toEqual({
     spec: {},
   });
-  const steps = edit('name: a\nsteps:\n  - name: call\n    x: 1\n', {
+  const steps = edit(`${HEAD}steps:\n  - name: call\n    x: 1\n`, {
     path: ['steps', 0, 'name'],
     value: undefined,
   });
-  expect(parse(steps)).toEqual({ name: 'a', steps: [{ x: 1 }] });
+  expect(parseRest(steps)).toEqual({ steps: [{ x: 1 }] });
 });
 
 test('a text without a line end, and with Windows line ends', () => {
-  expect(edit('name: a\nx: 1', { path: ['y'], value: 2 })).toBe('name: a\nx: 1\ny: 2');
-  expect(parse(edit('name: a\r\nx: 1\r\n', { path: ['x'], value: 2 }))).toEqual({ name: 'a', x: 2 });
-});
-
-test('a document that goes takes its text with it', () => {
-  const isB = (value: unknown): boolean => (value as { name?: string }).name === 'b';
-  expect(removeDocument('name: a\n---\n# b\nname: b\n---\nname: c\n', isB)).toBe('name: a\n---\nname: c\n');
-  expect(removeDocument('# top\nname: b\n---\nname: c\n', isB)).toBe('name: c\n');
-  expect(removeDocument('name: a\n---\nname: b\n', isB)).toBe('name: a\n');
-  expect(removeDocument('name: b\n', isB)).toBeNull();
+  expect(edit(`${HEAD}x: 1`, { path: ['y'], value: 2 })).toBe(`${HEAD}x: 1\ny: 2`);
+  const windows = `${HEAD}x: 1\n`.replaceAll('\n', '\r\n');
+  expect(parseRest(edit(windows, { path: ['x'], value: 2 }))).toEqual({ x: 2 });
 });
 
 test('what is written has no aliases, and short lists on one line', () => {
