@@ -45,9 +45,10 @@ env: ## Put `seal-gateway` of this clone into a shell: eval "$(make -s env)"
 	@$(MAKE) -s install >&2
 	@echo "export SEAL_CLONE='$(CURDIR)'; seal-gateway() { '$$(command -v node)' '$(CURDIR)/src/main.ts' \"\$$@\"; }"
 
+EXAMPLE ?= crm
 .PHONY: demo
-demo: $(RUNTIME) ## A real signed call through the whole pipeline, in a minute
-	node examples/crm/demo.ts
+demo: $(RUNTIME) ## A real signed call through the whole pipeline, in a minute (EXAMPLE=github: another one)
+	node examples/$(EXAMPLE)/demo.ts
 
 .PHONY: test
 test: install ## All tests that need nothing but this machine

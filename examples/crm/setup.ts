@@ -99,9 +99,9 @@ export async function setUp(): Promise<Example> {
   };
 }
 
-async function startGateway(dir: string): Promise<GatewayProcess> {
-  const ready = join(dir, 'ready.json');
-  rmSync(ready, { force: true });
+/** Runs the gateway of `<dir>/gateway.yaml`. */
+export async function startGateway(dir: string): Promise<GatewayProcess> {
+  const ready = join(dir, `ready-${crypto.randomUUID()}.json`);
   const config = join(dir, 'gateway.yaml');
   const main = join(ROOT, 'src/main.ts');
   const child = spawn(process.execPath, [main, 'serve', '--config', config, '--ready-file', ready], {

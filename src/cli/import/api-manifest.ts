@@ -9,6 +9,8 @@ export interface ApiPlace {
   readonly name: string;
   readonly source: { readonly file: string } | { readonly url: string; readonly sha256: string };
   readonly base_url: string;
+  /** It was chosen, and is not the document's to change. */
+  readonly own_base_url: boolean;
   /** The file or URL that was imported. */
   readonly origin: string;
   readonly prefix: string;
@@ -19,6 +21,7 @@ export function apiManifest({
   name,
   source,
   base_url,
+  own_base_url,
   origin,
   prefix,
   operations,
@@ -32,7 +35,7 @@ export function apiManifest({
   });
   return manifest({
     [SOURCE]: origin,
-    [OPTIONS]: JSON.stringify({ prefix, operations }),
+    [OPTIONS]: JSON.stringify({ prefix, operations, ...(own_base_url && { base_url }) }),
     [STATE]: writeFingerprint(fieldsOf(manifest({}))),
   });
 }

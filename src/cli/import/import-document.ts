@@ -126,12 +126,16 @@ function importApi(
   const options = optionsOf(existing);
   const prefix = request.prefix ?? options.prefix ?? name;
   const operations = request.operations ?? options.operations ?? ['*'];
-  const base_url = request.base_url ?? index.server;
+  const own_base_url = request.base_url ?? options.base_url ?? null;
+  const base_url = own_base_url ?? index.server;
   if (base_url === null || !/^https?:/i.test(base_url))
     throw new CliError('the document names no server with a host: say where the API is (--base-url <url>)');
   const file = existing?.file ?? directory.freePath(`${topOf(tenant)}${name}.yaml`);
   const source = sourceOf(directory, request, existing, file, name);
-  const generated = apiManifest({ name, source, base_url, origin, prefix, operations });
+  const generated = apiManifest({
+    ...{ name, source, base_url, origin, prefix, operations },
+    own_base_url: own_base_url !== null,
+  });
   const place = { kind: 'ApiSpec', name, operation: null, file } as const;
   const written = existing === null ? write() : again(existing);
   function write(): Pick<Row, 'action' | 'note'> {
@@ -186,7 +190,13 @@ function nameOfTitle(title: string): string {
   return name;
 }
 
-function optionsOf(existing: Manifest | null): { prefix?: string; operations?: readonly string[] } {
+interface Remembered {
+  readonly prefix?: string;
+  readonly operations?: readonly string[];
+  readonly base_url?: string;
+}
+
+function optionsOf(existing: Manifest | null): Remembered {
   try {
     return JSON.parse(existing?.annotations[OPTIONS] ?? '{}');
   } catch {

@@ -54,7 +54,7 @@ export function addImport(program: Command, { console }: CliDeps): void {
       'what the names of the tools begin with; else that of the last run, or the name',
     )
     .option('--tenant <name>', 'tenant that the API and its tools belong to')
-    .option('--base-url <url>', "where the API is; else the document's first server")
+    .option('--base-url <url>', "where the API is; else as in the last run, or the document's first server")
     .option('--reference', 'of a URL: refer to it with its digest, instead of keeping a copy')
     .option('--prune', 'remove the tools whose operations are not in the document any more')
     .option('--dry-run', 'write nothing')

@@ -454,9 +454,20 @@ describe('a second run', () => {
   test('takes the last one’s flags when it has none', async () => {
     const { write, run, out } = place();
     write(crm());
-    await run('--name', 'books', '--prefix', 'b', '--operations', 'get*', 'search*');
+    await run(
+      '--name',
+      'books',
+      '--prefix',
+      'b',
+      '--base-url',
+      'https://own.example',
+      '--operations',
+      'get*',
+      'search*',
+    );
+    write(crm((document) => (document.servers = [{ url: 'https://elsewhere.example' }])));
     expect((await run()).rows).toEqual([
-      'unchanged books',
+      'updated books: the document',
       'unchanged b.customers.get',
       'unchanged b.customers.search',
     ]);
