@@ -123,14 +123,19 @@ function partsOf({ method, path, id }: Operation): Parts {
   const idWords = isOwnId ? wordsOf(/[^/.:#]*$/.exec(id)?.[0] ?? '') : [];
   const last = segments.at(-1);
   const custom = customVerb(path);
-  if (custom !== null) return { resources: segments, verb: custom, plain_verb: custom };
-  if (isAct(method, path, segments, idWords))
+  if (custom !== null && !belies(method, custom)) return { resources: segments, verb: custom, plain_verb: custom };
+  if (isAct(method, path, segments, idWords) && !belies(method, last!.text))
     return { resources: segments.slice(0, -1), verb: last!.text, plain_verb: last!.text };
   const [one, all] = VERBS[method] ?? ['call', 'call'];
   const plain_verb = last === undefined || last.parameter ? one : all;
   // What creates or updates sets.
   const isOwn = OWN_VERBS[method]?.has(idWords[0] ?? '') === true && idWords[1] !== 'or';
   return { resources: segments, verb: isOwn ? idWords[0]! : plain_verb, plain_verb };
+}
+
+/** Whether a verb would say that something is read which is not, or hide that it is deleted. */
+function belies(method: string, verb: string): boolean {
+  return method === 'DELETE' || (method !== 'GET' && /^(get|list)$/.test(verb));
 }
 
 /** `/projects/{id}:undelete`; null: the path has none. */

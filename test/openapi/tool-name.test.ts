@@ -67,6 +67,9 @@ describe('the name of one operation', () => {
     ['GET /customers/{id} deleteCustomer', 'customers.get'],
     ['POST /customers getCustomers', 'customers.create'],
     ['POST /reports listReports', 'reports.create'],
+    ['POST /reports/{id}:list', 'reports.create'],
+    ['POST /reports/{id}/list list', 'reports.list.create'],
+    ['DELETE /reports/{id}:purge', 'reports.delete'],
   ])('does not belie the method: %s: %s', (text, name) => {
     expect(namesOf([text])).toEqual([name]);
   });
