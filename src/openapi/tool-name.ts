@@ -123,7 +123,8 @@ function partsOf({ method, path, id }: Operation): Parts {
   const idWords = isOwnId ? wordsOf(/[^/.:#]*$/.exec(id)?.[0] ?? '') : [];
   const last = segments.at(-1);
   const custom = customVerb(path);
-  if (custom !== null && !belies(method, custom)) return { resources: segments, verb: custom, plain_verb: custom };
+  if (custom !== null && !belies(method, custom))
+    return { resources: segments, verb: custom, plain_verb: custom };
   if (isAct(method, path, segments, idWords) && !belies(method, last!.text))
     return { resources: segments.slice(0, -1), verb: last!.text, plain_verb: last!.text };
   const [one, all] = VERBS[method] ?? ['call', 'call'];

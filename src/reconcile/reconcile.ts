@@ -100,7 +100,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   const readFiles = createReadingCache();
   const events = createEventWriter(deps);
   const kept = await loadKept(store, log);
-  const documents = createDocuments({ fetch: deps.fetchDocument, changed: () => trigger.soon() });
+  const remote = createDocuments({ fetch: deps.fetchDocument, changed: () => trigger.soon() });
   let restored: Promise<AppliedSet> | null = null;
   let watcher: Watcher | null = null;
   let told: ReadonlySet<string> = new Set();
@@ -125,7 +125,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
       return;
     }
     const isSame = reading.tree.digest === state.digest && reading.revision === state.attempted;
-    if (isSame && !documents.hasNews()) {
+    if (isSame && !remote.hasNews()) {
       status = { ...status, ...state.settled };
       return;
     }
@@ -147,11 +147,11 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     if (
       ![...set.found.values()].some(({ manifest }) => manifest !== null && remoteDocument(manifest) !== null)
     )
-      return documents.fill(set, new Map());
-    const filled = documents.fill(set, await inForce());
+      return remote.fill(set, new Map());
+    const filled = remote.fill(set, await inForce());
     if (status.generation > 0) return filled;
-    await documents.settled(FIRST_DOCUMENTS_MS);
-    return documents.fill(set, await inForce());
+    await remote.settled(FIRST_DOCUMENTS_MS);
+    return remote.fill(set, await inForce());
   }
 
   /** In force, also before the first snapshot: then what the store has kept. */
@@ -339,7 +339,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     reconcile: trigger.now,
     async close() {
       clearTimeout(resync);
-      await documents.close();
+      await remote.close();
       await trigger.close();
       await watcher?.close();
       await events.close();

@@ -131,11 +131,14 @@ describe('a document behind a URL', () => {
     put(dir, { 'a.yaml': api(server.url, sha256(OPENAPI)) });
     await gateway.reconcile();
     put(dir, { 'ctx.yaml': context('reader', 'b.*') });
-    const began = performance.now();
     await gateway.reconcile();
-    expect(performance.now() - began).toBeLessThan(1_000);
+    // The server never answers, and was not waited for.
+    expect(server.requests).toHaveLength(1);
     expect(gateway.snapshot().contexts.get('/reader')?.capabilities[0]?.tool_pattern).toBe('b.*');
-    expect(statesOf(gateway)).toEqual({ crm: 'Invalid', reader: 'Ready' });
+    expect(gateway.status().manifests.find(({ name }) => name === 'crm')).toMatchObject({
+      status: 'Invalid',
+      reason: 'the document is being fetched',
+    });
   });
 
   test('at a private address needs the word of the manifest', async () => {
