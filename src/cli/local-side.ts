@@ -90,7 +90,9 @@ async function fetchAll(
           ({ url, egress: allowed }, limits) => download(egress, url, { ...limits, egress: allowed }),
           signal,
         );
-        return [key, got] as const;
+        // Nobody tries again here.
+        const isOver = 'message' in got && got.field === 'url';
+        return [key, isOver ? { ...got, hint: null } : got] as const;
       }),
     );
     return new Map(fetched);

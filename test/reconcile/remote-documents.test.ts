@@ -132,13 +132,13 @@ describe('a document behind a URL', () => {
     await gateway.reconcile();
     put(dir, { 'ctx.yaml': context('reader', 'b.*') });
     await gateway.reconcile();
-    // The server never answers, and was not waited for.
-    expect(server.requests).toHaveLength(1);
     expect(gateway.snapshot().contexts.get('/reader')?.capabilities[0]?.tool_pattern).toBe('b.*');
     expect(gateway.status().manifests.find(({ name }) => name === 'crm')).toMatchObject({
       status: 'Invalid',
       reason: 'the document is being fetched',
     });
+    // It was asked, and never answers.
+    await vi.waitFor(() => expect(server.requests).toHaveLength(1));
   });
 
   test('at a private address needs the word of the manifest', async () => {
