@@ -77,9 +77,10 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure signed calls, a workflow and an OpenAPI document beside bare floors; prints tables, writes bench*.json
+bench: install ## Measure signed calls, a workflow, the explorer and an OpenAPI document beside bare floors; prints tables, writes bench*.json
 	node test/bench/invoke.ts
 	node test/bench/workflow.ts
+	node test/bench/explorer.ts
 	node test/bench/openapi.ts
 
 .PHONY: image
@@ -97,4 +98,4 @@ ci: check ## Everything: checks, tests, demo, the built package as it is install
 
 .PHONY: clean
 clean: ## Remove what was installed and built
-	rm -rf node_modules .toolchain dist data bench.json bench.workflow.json bench.openapi.json
+	rm -rf node_modules .toolchain dist data bench*.json

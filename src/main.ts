@@ -15,6 +15,7 @@ import {
 } from './envelope/operator.ts';
 import { download } from './execute/download.ts';
 import { createEgress } from './execute/egress.ts';
+import { createSlicer } from './execute/slicer.ts';
 import { newId } from './ids.ts';
 import { createInvoker } from './invoke/invoke.ts';
 import { createLimiter } from './invoke/limit.ts';
@@ -92,6 +93,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
         log,
       });
 
+    const verifyOperatorToken = operatorVerifier(config.auth, clock, log);
     const { status, applied } = reconciler;
     const states = () => status().manifests;
     const recordAtOnce = (event: EventBody, tenant_id: string | null): Promise<void> => {
@@ -114,7 +116,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
               newId,
             }),
       events: store,
-      verifyOperator: operatorVerifier(config.auth, clock, log),
+      verifyOperator: verifyOperatorToken,
       development: config.auth.development,
       clock,
       log,
@@ -132,16 +134,21 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const metrics = await listenAt(config.network.metrics_bind_addr, metricsPage);
     closers.push(() => metrics.close(0));
 
+    const slicer = createSlicer();
+    closers.push(() => slicer.close());
+
     const limiter = createLimiter(clock);
     const invoker = createInvoker({
       holder,
       store,
       limiter,
       egress,
+      slicer,
       credentials: requestCredentials({}),
       clock,
       newId,
       limits: config.limits,
+      operator_context: config.auth.operator_security_context,
     });
 
     const revision = () => holder.current()?.revision ?? null;
@@ -151,6 +158,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       log,
       newId,
       limits: config.limits,
+      verifyOperator: verifyOperatorToken,
       notReady,
       revision,
     });

@@ -6,7 +6,8 @@ import { packageVersion } from '../version.ts';
 import { addAudit } from './audit.ts';
 import { addCall } from './call.ts';
 import { addCanI } from './can-i.ts';
-import { addImport } from './import/import.ts';
+import { addExplore } from './explore.ts';
+import { addImport } from './import.ts';
 import { addInit } from './init.ts';
 import { addKeygen } from './keygen.ts';
 import { CliError, type Console, EXIT } from './output.ts';
@@ -43,6 +44,7 @@ export function createProgram(deps: CliDeps): Command {
     addStatus,
     addCall,
     addTools,
+    addExplore,
     addKeygen,
     addToken,
     addAudit,

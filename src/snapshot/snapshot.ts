@@ -33,8 +33,13 @@ export interface Query {
   readonly text: string;
   /** True when the expression can match one node at most (names and indexes only). */
   readonly singular: boolean;
-  /** All matched values, in order. Throws GatewayError when a limit is passed. */
-  select(value: unknown): unknown[];
+  /** All matched values, in order; `allowance` is what is left for it. Throws GatewayError when a limit is passed. */
+  select(value: unknown, allowance?: Allowance): unknown[];
+}
+
+/** Nodes that several queries of one caller may visit together. */
+export interface Allowance {
+  visits: number;
 }
 
 /** Where a credential comes from (one of); the value itself is never in a snapshot. */
@@ -181,6 +186,45 @@ export interface WorkflowTool extends ToolBase {
   /** null: the last reply is the output. */
   readonly output: Template | null;
   readonly timeout_ms: number;
+  /** A call may carry `fields`, and gets the slices of the output that they name; absent: it may not. */
+  readonly allow_fields?: boolean;
+}
+
+/** The name of the explorer among the tools. */
+export const EXPLORE = 'api.explore';
+
+/** The explorer (protocol section 5): any operation of the ApiSpecs that let it, as one tool. */
+export interface ExplorerTool extends ToolBase {
+  readonly kind: 'explorer';
+  readonly name: typeof EXPLORE;
+  /** The problems of these arguments, each `pointer: message`; empty when they fit the input schema. */
+  validate(args: unknown): string[];
+  /** Every ApiSpec, by {@link scoped}; one that has no version in force says why. */
+  readonly apis: ReadonlyMap<string, ExploredApi | UnavailableApi>;
+  /** What of `among` a mistyped name most likely means. */
+  suggest(name: string, among: Iterable<string>): string | null;
+}
+
+/** What the explorer may know of one ApiSpec. */
+export interface ExploredApi {
+  readonly kind: 'explored';
+  readonly api: Api;
+  /** By id; as a caller fills them: without the parameters that the gateway sets itself. */
+  readonly operations: ReadonlyMap<string, Operation>;
+  /** What keeps an operation from being explored; null: nothing of the ApiSpec does. */
+  limit(operation: Operation): ExploreLimit | null;
+}
+
+export interface ExploreLimit {
+  /** A field of the ApiSpec's `explorer`; `server`: the document sends the operation to another one. */
+  readonly field: 'operations' | 'methods' | 'server';
+  readonly reason: string;
+}
+
+export interface UnavailableApi {
+  readonly kind: 'unavailable';
+  readonly tenant: string | null;
+  readonly reason: string;
 }
 
 export interface CliTool extends ToolBase {
@@ -198,7 +242,7 @@ export interface UnavailableTool {
   readonly reason: string;
 }
 
-export type Tool = WorkflowTool | CliTool | UnavailableTool;
+export type Tool = WorkflowTool | ExplorerTool | CliTool | UnavailableTool;
 
 export interface RateLimit {
   readonly calls: number;

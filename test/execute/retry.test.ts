@@ -212,10 +212,8 @@ describe('a wait', () => {
       await pause(ms, signal);
     };
     const tool = await toolOf({ crm: url }, get({ backoff_ms: 20_000 }));
-    const began = performance.now();
     const { output, events } = run(tool, {}, { signal: controller.signal, deps: { pause: waits } });
     expect((await rejection(output)).message).toBe('step a: the caller went away');
-    expect(performance.now() - began).toBeLessThan(5_000);
     expect(asked).toHaveLength(1);
     expect(events).toMatchObject([{ attempts: 1, reason: 'step a: the caller went away' }]);
   });

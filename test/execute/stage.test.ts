@@ -85,18 +85,23 @@ describe('steps of one stage', () => {
     expect(events.map(({ step_name }) => step_name)).toEqual(['a', 'b', 'c']);
   });
 
-  it('are eight at once at most', async () => {
-    let now = 0;
+  it('are eight at once, and no more', async () => {
+    let waiting: (() => void)[] = [];
     let most = 0;
-    const { url, asked } = await serve(async () => {
-      most = Math.max(most, ++now);
-      await sleep(10);
-      now -= 1;
+    const { url } = await serve(async (_, count) => {
+      const answered = new Promise<void>((resolve) => waiting.push(resolve));
+      // Eight are held until a ninth would have come; of twenty the last four are as many as there are.
+      if (waiting.length === 8 || count === 20) {
+        await sleep(20);
+        most = Math.max(most, waiting.length);
+        for (const resume of waiting) resume();
+        waiting = [];
+      }
+      await answered;
       return {};
     });
     const steps = Array.from({ length: 20 }, (_, i) => step(`s${i}`));
     await run(await toolOf({ crm: url }, { steps })).output;
-    expect(asked).toHaveLength(20);
     expect(most).toBe(8);
   });
 
@@ -131,7 +136,7 @@ describe('steps of one stage', () => {
     const closed: string[] = [];
     const { url, upstream } = await serve(async ({ url: path }) => {
       if (path === '/b') return { status: 500 };
-      await sleep(path === '/a' ? 50 : 20_000, undefined, { ref: false });
+      await sleep(path === '/a' ? 50 : 60_000, undefined, { ref: false });
       return { body: { v: path } };
     });
     upstream.server.on('request', (request, response) =>
@@ -139,10 +144,8 @@ describe('steps of one stage', () => {
         if (!response.writableFinished) closed.push(request.url ?? '');
       }),
     );
-    const began = performance.now();
     const { output, events } = run(await toolOf({ crm: url }, { steps: [step('a'), step('b'), step('c')] }));
     expect((await rejection(output)).details.step).toBe('b');
-    expect(performance.now() - began).toBeLessThan(10_000);
     expect(events).toMatchObject([
       { step_name: 'a', http_status: 200 },
       { step_name: 'b', http_status: 500 },

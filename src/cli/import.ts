@@ -2,17 +2,17 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { basename, relative, sep } from 'node:path';
 import type { Command } from 'commander';
-import { loadConfig } from '../../config.ts';
-import { GatewayError } from '../../errors.ts';
-import { download } from '../../execute/download.ts';
-import { createEgress } from '../../execute/egress.ts';
-import { isManifestFile } from '../../manifest/tree.ts';
-import { MAX_DOCUMENT_BYTES } from '../../openapi/document.ts';
-import { packageVersion } from '../../version.ts';
-import { CliError, EXIT, type OutputOptions, print, table } from '../output.ts';
-import type { CliDeps } from '../program.ts';
-import { openDirectory } from './directory.ts';
-import { type Action, type Imported, importDocument, type Row } from './import-document.ts';
+import { loadConfig } from '../config.ts';
+import { GatewayError } from '../errors.ts';
+import { download } from '../execute/download.ts';
+import { createEgress } from '../execute/egress.ts';
+import { isManifestFile } from '../manifest/tree.ts';
+import { MAX_DOCUMENT_BYTES } from '../openapi/document.ts';
+import { packageVersion } from '../version.ts';
+import { openDirectory } from './import/directory.ts';
+import { type Action, type Imported, importDocument, type Row } from './import/import-document.ts';
+import { CliError, EXIT, type OutputOptions, print, table } from './output.ts';
+import type { CliDeps } from './program.ts';
 
 interface ImportOptions extends OutputOptions {
   readonly out?: string;
