@@ -24,8 +24,7 @@ describe('a reconcile', () => {
     await gateway.reconcile();
     const after = gateway.snapshot();
     expect(after).not.toBe(before);
-    // The explorer is one of them.
-    expect([before.tools.size, after.tools.size]).toEqual([2, 3]);
+    expect([before.tools.size, after.tools.size]).toEqual([1, 2]);
     expect(before.tools.get('/find')).toMatchObject({ description: 'Old.' });
     expect([before.generation, after.generation]).toEqual([1, 2]);
     expect(Object.isFrozen(after)).toBe(true);

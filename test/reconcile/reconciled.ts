@@ -85,9 +85,7 @@ export async function reconcile(
     tools: () =>
       Object.fromEntries(
         [...(holder.current()?.tools.values() ?? [])].flatMap((tool) =>
-          tool.kind === 'unavailable' || tool.kind === 'explorer'
-            ? []
-            : [[`${tool.tenant ?? ''}/${tool.name}`, tool.description]],
+          tool.kind === 'unavailable' ? [] : [[`${tool.tenant ?? ''}/${tool.name}`, tool.description]],
         ),
       ),
     reads: () => reads,
