@@ -11,11 +11,12 @@ import { type Decision, explain, permitsCommand, type TriedRule } from '../polic
 import { matchesAny } from '../policy/match.ts';
 import type { Side } from '../reconcile/plan.ts';
 import {
+  type AnyTool,
   type ExplorerTool,
   type JsonObject,
   type SecurityContext,
   type Snapshot,
-  type Tool,
+  toolNamed,
   visible,
 } from '../snapshot/snapshot.ts';
 import { argumentsOf } from './call.ts';
@@ -96,7 +97,7 @@ export function ask({ side, snapshot }: Pick<LocalSet, 'side' | 'snapshot'>, que
   const refusal = tenantRefusal(side, snapshot, question) ?? contextRefusal(side, snapshot, question);
   if (refusal !== null) return refusal;
   const context = visible(snapshot.contexts, tenant, question.context)!;
-  const tool = visible(snapshot.tools, tenant, name);
+  const tool = toolNamed(snapshot, tenant, name);
   const call = { tool: name, arguments: args };
   const names = policyNames(tool, { ...call, inexact: null });
   const { decision, tried } = explain(context, { ...call, ...names, tool_patterns: null });
@@ -153,7 +154,7 @@ function refused(reason: string, rule: PlacedRule | null = null): Answer {
   return { allowed: false, code, name: 'POLICY_TOOL_NOT_ALLOWED', reason, rule, tried, problems: [] };
 }
 
-function problemsOf(tool: Tool | undefined, question: Question, context: SecurityContext): string[] {
+function problemsOf(tool: AnyTool | undefined, question: Question, context: SecurityContext): string[] {
   const { tool: name, arguments: args } = question;
   if (tool === undefined) return [`4001 TOOL_NOT_FOUND: there is no tool ${name}`];
   if (tool.kind === 'unavailable') return [`4002 TOOL_UNAVAILABLE: ${tool.reason}`];

@@ -10,6 +10,7 @@ import { type Denial, evaluate, permitsCommand } from '../policy/evaluate.ts';
 import { compileToolPattern } from '../policy/match.ts';
 import { selectContext, selectOperatorContext, UNIFORM_DENIAL } from '../policy/select.ts';
 import {
+  type AnyTool,
   type Capability,
   type ExplorerTool,
   type JsonObject,
@@ -19,8 +20,7 @@ import {
   type SecurityContext,
   type Snapshot,
   type Tenant,
-  type Tool,
-  visible,
+  toolNamed,
   type WorkflowTool,
 } from '../snapshot/snapshot.ts';
 import type { Caller } from './authenticate.ts';
@@ -82,7 +82,7 @@ export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Righ
 /** Throws the first error of steps 8 to 10, or of the tool and its arguments; else the permit. */
 export function decide(snapshot: Snapshot, caller: Caller, requested: Requested, limiter: Limiter): Permit {
   const rights = rightsOf(snapshot, caller);
-  const tool = visible(snapshot.tools, caller.identity.tenant_id, requested.tool);
+  const tool = toolNamed(snapshot, caller.identity.tenant_id, requested.tool);
   const decision = evaluate(
     rights.context,
     {
@@ -202,7 +202,7 @@ function tooMany(message: string, retry_after_seconds: number, rule?: string): G
   });
 }
 
-function runnableTool(tool: Tool | undefined, name: string): WorkflowTool | ExplorerTool {
+function runnableTool(tool: AnyTool | undefined, name: string): WorkflowTool | ExplorerTool {
   if (tool === undefined) throw new GatewayError('TOOL_NOT_FOUND', `there is no tool ${name}`);
   if (tool.kind === 'unavailable') {
     throw new GatewayError('TOOL_UNAVAILABLE', `${name}: ${tool.reason}`);
@@ -226,7 +226,7 @@ function checkArguments(tool: WorkflowTool | ExplorerTool, { arguments: args, in
  * explorer, else the plain arguments.
  */
 export function policyNames(
-  tool: Tool | undefined,
+  tool: AnyTool | undefined,
   { arguments: args }: Requested,
 ): { command: string | null; subcommand: string | null } {
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);

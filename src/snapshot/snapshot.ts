@@ -242,7 +242,10 @@ export interface UnavailableTool {
   readonly reason: string;
 }
 
-export type Tool = WorkflowTool | ExplorerTool | CliTool | UnavailableTool;
+/** What a manifest makes. */
+export type Tool = WorkflowTool | CliTool | UnavailableTool;
+/** What a name may stand for. */
+export type AnyTool = Tool | ExplorerTool;
 
 export interface RateLimit {
   readonly calls: number;
@@ -341,8 +344,10 @@ export interface Snapshot {
   readonly tenants: ReadonlyMap<string, Tenant>;
   /** By {@link scoped}. */
   readonly contexts: ReadonlyMap<string, SecurityContext>;
-  /** By {@link scoped}. */
+  /** Those of manifests, by {@link scoped}. */
   readonly tools: ReadonlyMap<string, Tool>;
+  /** The tool that no manifest makes; absent: there is no ApiSpec. */
+  readonly explorer?: ExplorerTool;
 }
 
 /** The key of a tenant's (or, with null, a global) resource. A tenant's name holds no slash. */
@@ -353,4 +358,9 @@ export function scoped(tenant: string | null, name: string): string {
 /** The resource that a tenant sees under this name: its own, else the global one. */
 export function visible<T>(map: ReadonlyMap<string, T>, tenant: string | null, name: string): T | undefined {
   return (tenant === null ? undefined : map.get(scoped(tenant, name))) ?? map.get(scoped(null, name));
+}
+
+/** The tool that callers of a tenant mean by this name. */
+export function toolNamed(snapshot: Snapshot, tenant: string | null, name: string): AnyTool | undefined {
+  return name === EXPLORE ? snapshot.explorer : visible(snapshot.tools, tenant, name);
 }
