@@ -45,9 +45,10 @@ env: ## Put `seal-gateway` of this clone into a shell: eval "$(make -s env)"
 	@$(MAKE) -s install >&2
 	@echo "export SEAL_CLONE='$(CURDIR)'; seal-gateway() { '$$(command -v node)' '$(CURDIR)/src/main.ts' \"\$$@\"; }"
 
+EXAMPLE ?= crm
 .PHONY: demo
-demo: $(RUNTIME) ## A real signed call through the whole pipeline, in a minute
-	node examples/crm/demo.ts
+demo: $(RUNTIME) ## A real signed call through the whole pipeline, in a minute (EXAMPLE=github: another one)
+	node examples/$(EXAMPLE)/demo.ts
 
 .PHONY: test
 test: install ## All tests that need nothing but this machine
@@ -76,13 +77,14 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure calls, workflows and the explorer beside bare floors, and Postgres; tables, and bench*.json
+bench: install ## Measure calls, workflows, the explorer, documents and Postgres beside bare floors; tables, and bench*.json
 	node test/bench/invoke.ts
 	node test/bench/postgres.ts
 	node test/bench/inspection.ts
 	node test/bench/credentials.ts
 	node test/bench/workflow.ts
 	node test/bench/explorer.ts
+	node test/bench/openapi.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)

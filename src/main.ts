@@ -16,6 +16,7 @@ import {
   verifyOperator,
 } from './envelope/operator.ts';
 import { USER_ALGORITHMS, verifyUser } from './envelope/user.ts';
+import { download } from './execute/download.ts';
 import { createEgress } from './execute/egress.ts';
 import { createSlicer } from './execute/slicer.ts';
 import { newId } from './ids.ts';
@@ -60,6 +61,9 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const store = await openStore({ url: config.database.url, clock, log });
     closers.push(() => store.close());
 
+    const egress = createEgress({ version: packageVersion() });
+    closers.push(() => egress.close());
+
     const holder = createHolder();
     const { dir } = config.manifests;
     const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
@@ -75,6 +79,8 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       holder,
       store,
       bindings: store.bindings !== null,
+      fetchDocument: ({ url, egress: allowed }, limits) =>
+        download(egress, url, { ...limits, egress: allowed }),
       clock,
       log,
       newId,
@@ -153,8 +159,6 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const metrics = await listenAt(config.network.metrics_bind_addr, metricsPage);
     closers.push(() => metrics.close(0));
 
-    const egress = createEgress({ version: packageVersion() });
-    closers.push(() => egress.close());
     const slicer = createSlicer();
     closers.push(() => slicer.close());
 

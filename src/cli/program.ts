@@ -10,6 +10,7 @@ import { addCanI } from './can-i.ts';
 import { addDb } from './db.ts';
 import { addDoctor } from './doctor.ts';
 import { addExplore } from './explore.ts';
+import { addImport } from './import.ts';
 import { addInit } from './init.ts';
 import { addKeygen } from './keygen.ts';
 import { CliError, type Console, EXIT } from './output.ts';
@@ -54,6 +55,7 @@ export function createProgram(deps: CliDeps): Command {
     addBindings,
     addDoctor,
     addInit,
+    addImport,
     addSchema,
   ]) {
     add(program, deps);
