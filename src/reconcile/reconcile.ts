@@ -46,6 +46,8 @@ export interface ReconcilerDeps {
   readonly allow_prune: boolean;
   readonly holder: SnapshotHolder;
   readonly store: EventSink & LastGoodStore;
+  /** Whether the store keeps credentials that users have bound. */
+  readonly bindings?: boolean;
   readonly clock: Clock;
   readonly log: Log;
   readonly newId: () => string;
@@ -90,6 +92,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   const compileDeps: CompileDeps = {
     indexFile: createFileIndex(),
     remoteKeys: createRemoteKeySets({ clock, log }),
+    bindings: deps.bindings,
   };
   const readFiles = createReadingCache();
   const events = createEventWriter(deps);
