@@ -77,8 +77,11 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure signed calls, a workflow, the explorer and an OpenAPI document beside bare floors; prints tables, writes bench*.json
+bench: install ## Measure calls, workflows, the explorer, documents and Postgres beside bare floors; tables, and bench*.json
 	node test/bench/invoke.ts
+	node test/bench/postgres.ts
+	node test/bench/inspection.ts
+	node test/bench/credentials.ts
 	node test/bench/workflow.ts
 	node test/bench/explorer.ts
 	node test/bench/openapi.ts
@@ -89,6 +92,16 @@ image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for an
 	version=$$(node -p 'require("./package.json").version'); \
 	case $$engine in */podman) set -- --format docker ;; esac; \
 	$$engine build "$$@" $(if $(NODE_IMAGE),--build-arg NODE_IMAGE=$(NODE_IMAGE)) -t "seal-gateway:$$version" .
+
+.PHONY: keycloak
+keycloak: node_modules/.cache/keycloak/.fetched ## Fetch Keycloak from Maven Central, for the tests of make ci (needs Maven, Java 17, unzip)
+
+KEYCLOAK := 26.4.7
+node_modules/.cache/keycloak/.fetched:
+	@mkdir -p $(@D)
+	mvn -q dependency:copy -Dartifact=org.keycloak:keycloak-quarkus-dist:$(KEYCLOAK):zip -DoutputDirectory=$(CURDIR)/$(@D)
+	cd $(@D) && unzip -q -o keycloak-quarkus-dist-$(KEYCLOAK).zip && rm keycloak-quarkus-dist-$(KEYCLOAK).zip
+	@touch $@
 
 .PHONY: ci
 ci: check ## Everything: checks, tests, demo, the built package as it is installed, long tests at full length

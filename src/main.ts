@@ -5,14 +5,17 @@ import type { EventBody } from './audit/event.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
 import { type Clock, isoTime, systemClock } from './clock.ts';
-import { type Config, gitEnvironment } from './config.ts';
-import { requestCredentials } from './credentials/inject.ts';
+import { type Config, gitEnvironment, secretVariables } from './config.ts';
+import { createCredentials } from './credentials/call.ts';
+import { createSources } from './credentials/sources.ts';
+import type { VerifyUser } from './credentials/user-token.ts';
 import {
   OPERATOR_ALGORITHMS,
   type Operator,
   type OperatorIssuer,
   verifyOperator,
 } from './envelope/operator.ts';
+import { USER_ALGORITHMS, verifyUser } from './envelope/user.ts';
 import { download } from './execute/download.ts';
 import { createEgress } from './execute/egress.ts';
 import { createSlicer } from './execute/slicer.ts';
@@ -34,13 +37,16 @@ import { createDataPlane } from './serve/http/data-plane.ts';
 import { type Listener, listen } from './serve/http/listener.ts';
 import { createMetrics } from './serve/http/metrics.ts';
 import { createHolder } from './snapshot/holder.ts';
-import { openSqliteStore } from './store/sqlite.ts';
+import { openStore } from './store/open.ts';
+import { startPresence } from './store/presence.ts';
+import type { Replica } from './store/store.ts';
+import { startUpkeep } from './store/upkeep.ts';
 import { packageVersion } from './version.ts';
 
-/** Milliseconds between two sweeps of expired replay ids. */
-const PURGE_MS = 60_000;
 /** Milliseconds that the body of a request may take to come, after its headers. */
 const BODY_MS = 10_000;
+/** Milliseconds that a lease is noted for beyond the longest call: what is still under way is not taken for a crash's. */
+const LEASE_MARGIN_MS = 5_000;
 /** Milliseconds that a shutdown waits for requests of the control listener, after the calls are drained. */
 const CONTROL_DRAIN_MS = 1_000;
 
@@ -52,8 +58,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const path = config.database.url.slice('sqlite://'.length);
-    const store = await openSqliteStore({ path, clock, log });
+    const store = await openStore({ url: config.database.url, clock, log });
     closers.push(() => store.close());
 
     const egress = createEgress({ version: packageVersion() });
@@ -73,6 +78,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       allow_prune: options.allow_prune ?? false,
       holder,
       store,
+      bindings: store.bindings !== null,
       fetchDocument: ({ url, egress: allowed }, limits) =>
         download(egress, url, { ...limits, egress: allowed }),
       clock,
@@ -84,6 +90,21 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     closers.push(() => stopping.abort());
 
     const { header_timeout_ms, call_timeout_ms, drain_ms } = config.limits;
+    const { prefix } = config.credentials.env;
+    const sources = createSources({
+      settings: config.credentials,
+      variables: prefix === null ? null : secretVariables(prefix),
+      verifyUser: userVerifier(config.credentials.token_exchange, clock, log),
+      leases: store.leases,
+      bindings: store.bindings,
+      holder: newId(),
+      longest_call_ms: call_timeout_ms + LEASE_MARGIN_MS,
+      clock,
+      log,
+    });
+    // After the calls are drained: their leases are revoked before the gateway ends.
+    closers.push(() => sources.close());
+
     const listenAt = (bind_addr: string, app: { callback(): RequestListener }): Promise<Listener> =>
       listen(app.callback(), {
         bind_addr,
@@ -100,8 +121,12 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       const at = { id: newId(), execution_id: null, tenant_id, revision: status().revision };
       return store.append([{ ...event, ...at, created_at: isoTime(clock.now()) }]);
     };
+    // Known once the data plane has its address.
+    let replicas: () => readonly Replica[] | null = () => null;
     const controlPlane = createControlPlane({
       status,
+      replicas: () => replicas(),
+      credentials: sources.status,
       resources: () => resourcesOf(states(), applied()),
       manifests: () => writeInForce(applied(), status().revision),
       draft: createDrafts({ applied, states }),
@@ -129,7 +154,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     tellOperators(config.auth, control.url, log);
 
     let draining = false;
-    const notReady = () => (draining ? 'shutting down' : reconciler.notReady());
+    const notReady = () => (draining ? 'shutting down' : (reconciler.notReady() ?? sources.notReady()));
     const metricsPage = createMetrics({ version: packageVersion(), status, notReady });
     const metrics = await listenAt(config.network.metrics_bind_addr, metricsPage);
     closers.push(() => metrics.close(0));
@@ -144,7 +169,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       limiter,
       egress,
       slicer,
-      credentials: requestCredentials({}),
+      credentials: createCredentials({ providers: sources.providers, clock }),
       clock,
       newId,
       limits: config.limits,
@@ -161,6 +186,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       verifyOperator: verifyOperatorToken,
       notReady,
       revision,
+      openbao: () => sources.status().openbao?.health ?? null,
     });
     const data = await listenAt(config.network.bind_addr, dataPlane);
     closers.push(() => {
@@ -168,12 +194,11 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       return data.close(drain_ms);
     });
 
-    const purge = setInterval(() => {
-      store
-        .purgeReplay(clock.now())
-        .catch((error: unknown) => log.warn({ err: error }, 'expired replay ids could not be purged'));
-    }, PURGE_MS);
-    closers.push(() => clearInterval(purge));
+    const neighbours = startPresence(store, log, () => ({ address: data.url, revision: revision() }));
+    closers.push(() => neighbours.close());
+    replicas = neighbours.replicas;
+    const { retention_days } = config.audit;
+    closers.push(startUpkeep({ store, clock, log, retention_days }));
 
     return { addresses: { data: data.url, control: control.url, metrics: metrics.url }, close };
   } catch (error) {
@@ -198,6 +223,23 @@ function operatorVerifier(
     roles: auth.operator_roles,
   };
   return (token) => verifyOperator(token, issuer, clock.now());
+}
+
+/** Who the user of a token is. null itself: no issuer of such tokens is named. */
+function userVerifier(
+  settings: Config['credentials']['token_exchange'],
+  clock: Clock,
+  log: Log,
+): VerifyUser | null {
+  const { user_issuer, user_audience, user_jwks_uri, user_tenant_claim } = settings;
+  if (user_issuer === null || user_audience === null || user_jwks_uri === null) return null;
+  const issuer = {
+    issuer: user_issuer,
+    audience: user_audience,
+    keys: operatorKeys(user_jwks_uri, USER_ALGORITHMS, { clock, log }),
+    tenant_claim: user_tenant_claim,
+  };
+  return (jwt) => verifyUser(jwt, issuer, clock.now());
 }
 
 function tellOperators(auth: Config['auth'], url: string, log: Log): void {

@@ -4,8 +4,11 @@ import { ConfigError } from '../config.ts';
 import { GatewayError } from '../errors.ts';
 import { packageVersion } from '../version.ts';
 import { addAudit } from './audit.ts';
+import { addBindings } from './bindings.ts';
 import { addCall } from './call.ts';
 import { addCanI } from './can-i.ts';
+import { addDb } from './db.ts';
+import { addDoctor } from './doctor.ts';
 import { addExplore } from './explore.ts';
 import { addImport } from './import.ts';
 import { addInit } from './init.ts';
@@ -48,6 +51,9 @@ export function createProgram(deps: CliDeps): Command {
     addKeygen,
     addToken,
     addAudit,
+    addDb,
+    addBindings,
+    addDoctor,
     addInit,
     addImport,
     addSchema,

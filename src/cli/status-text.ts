@@ -1,22 +1,53 @@
 /** The status of a gateway as lines for people. */
+
+import type { CredentialStatus } from '../credentials/sources.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import type { ManifestState, ReconcileStatus } from '../reconcile/status.ts';
+import type { Replica } from '../store/store.ts';
 import { table } from './output.ts';
 
+/** What `GET /v1/status` answers. */
+export interface GatewayStatus extends ReconcileStatus {
+  /** The gateways of the store; null: they cannot be told. Absent from gateways before 0.2. */
+  readonly replicas?: readonly Replica[] | null;
+  /** Where credentials come from, and how that is doing. Absent from gateways before 0.2. */
+  readonly credentials?: CredentialStatus;
+}
+
+const REPLICAS = ['REPLICA', 'REVISION', 'VERSION', 'STARTED', 'SEEN'];
 const HEAD = ['KIND', 'NAME', 'STATUS', 'REVISION', 'REASON', 'WHERE'];
 
 /**
  * A head line, what is wrong with the whole, and a row for each manifest, those that are not Ready first. `now`:
  * milliseconds since the Unix epoch.
  */
-export function statusText(status: ReconcileStatus, now: number): string {
-  const { error, manifests, diagnostics } = status;
+export function statusText(status: GatewayStatus, now: number): string {
+  const { error, manifests, diagnostics, replicas, credentials } = status;
   const lines = [headLine(status, now)];
+  if (replicas === null) lines.push('the other gateways of the store cannot be told now');
+  if (replicas && replicas.length > 1)
+    lines.push('', table([REPLICAS, ...replicas.map((one) => replicaRow(one, now))]), '');
   if (error !== null) lines.push(`error: ${error}`);
+  if (credentials !== undefined) lines.push(...credentialLines(credentials));
   const rows = [...manifests].sort((a, b) => Number(isReady(a)) - Number(isReady(b))).map(rowOf);
   if (rows.length > 0) lines.push('', table([HEAD, ...rows]));
   if (diagnostics.length > 0) lines.push('', ...diagnostics.map(formatDiagnostic));
   return lines.join('\n');
+}
+
+/** Where credentials come from; nothing, where none do. */
+function credentialLines({ openbao, development_providers, open_leases }: CredentialStatus): string[] {
+  const lines: string[] = [];
+  if (openbao !== null) {
+    const { health, method, problem, expires_at, logged_in } = openbao;
+    const login = logged_in ? `logged in by ${method}` : (problem ?? 'not logged in');
+    const until = expires_at === null ? '' : ` until ${expires_at}`;
+    lines.push(`OpenBao is ${health}, ${login}${until}; leases in use: ${open_leases}`);
+  }
+  if (development_providers.length > 0) {
+    lines.push(`DEVELOPMENT: secrets come from this machine (${development_providers.join(', ')})`);
+  }
+  return lines;
 }
 
 function headLine(status: ReconcileStatus, now: number): string {
@@ -52,6 +83,11 @@ function rowOf(state: ManifestState): string[] {
     reason ?? '-',
     `${file}:${line}:${column}`,
   ];
+}
+
+function replicaRow({ address, revision, version, started_at, seen_at }: Replica, now: number): string[] {
+  const applied = revision === null ? '-' : shortRevision(revision);
+  return [address, applied, version, ageOf(started_at, now), ageOf(seen_at, now)];
 }
 
 /** Twelve characters of a commit, or of a digest. */

@@ -9,6 +9,7 @@ import { type DocumentIndex, indexDocument } from '../openapi/index-document.ts'
 import type { Operation } from '../openapi/operation.ts';
 import { compileValuePattern, matchesAny } from '../policy/match.ts';
 import type { Api, CredentialRef, ExploredApi, Inject, Matcher } from '../snapshot/snapshot.ts';
+import { checkTransport } from './check-credential.ts';
 import { compileExplored } from './compile-explorer.ts';
 import { retryRule } from './compile-repeat.ts';
 import type { Problems } from './problems.ts';
@@ -48,6 +49,7 @@ export function compileApi(
     problems.attempt(`/spec/allow_slash/${at}`, 'bad-pattern', () => compileValuePattern(text)),
   );
   if (base_url === null) return null;
+  checkTransport(spec, base_url, problems);
   const matchers = allow_slash.filter((matcher): matcher is Matcher => matcher !== null);
   const api: Api = {
     name,
@@ -210,6 +212,7 @@ function egressOf(spec: SpecOf<'ApiSpec'>, base: URL, problems: Problems): Api['
     allow_private:
       (spec.egress?.allow_private ?? false) || hosts.some((host) => isIP(host) === 0 && host === own),
     allow_addresses: hosts.filter((host) => isIP(host) !== 0),
+    plain_http_credentials: spec.egress?.plain_http_credentials ?? false,
   };
 }
 

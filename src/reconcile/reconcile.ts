@@ -48,6 +48,8 @@ export interface ReconcilerDeps {
   readonly allow_prune: boolean;
   readonly holder: SnapshotHolder;
   readonly store: EventSink & LastGoodStore;
+  /** Whether the store keeps credentials that users have bound. */
+  readonly bindings?: boolean;
   /** For the documents that ApiSpecs name by URL. */
   readonly fetchDocument: FetchDocument;
   readonly clock: Clock;
@@ -96,6 +98,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   const compileDeps: CompileDeps = {
     indexFile: createFileIndex(),
     remoteKeys: createRemoteKeySets({ clock, log }),
+    bindings: deps.bindings,
   };
   const readFiles = createReadingCache();
   const events = createEventWriter(deps);

@@ -61,7 +61,7 @@ describe('status', () => {
   ])('is for programs what the gateway says', async (status, code) => {
     const url = await serveControl({ status: () => status });
     const ran = await runCli(['status', '--control', `${url}/`, '--output', 'json']);
-    expect({ ...ran, out: JSON.parse(ran.out) }).toEqual({ code, out: status, err: '' });
+    expect({ ...ran, out: JSON.parse(ran.out) }).toMatchObject({ code, out: status, err: '' });
   });
 
   test('shows its token, from the option or from the environment', async () => {
@@ -184,7 +184,7 @@ describe('status --watch', () => {
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line)),
-    ).toEqual([GOOD, BAD, GOOD]);
+    ).toMatchObject([GOOD, BAD, GOOD]);
   });
 
   test('waits for a gateway that goes away, but not for one that was never there', async () => {

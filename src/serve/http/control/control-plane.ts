@@ -6,13 +6,27 @@ import type Koa from 'koa';
 import type { Middleware } from 'koa';
 import { GatewayError } from '../../../errors.ts';
 import type { ReconcileStatus } from '../../../reconcile/status.ts';
+import type { Replica } from '../../../store/store.ts';
 import { type ApplicationDeps, createApplication, createRouter } from '../application.ts';
 import { addEvents, type EventsDeps } from './events.ts';
 import { type OperatorDeps, requireOperator } from './operator.ts';
 import { addResources, type ResourcesDeps } from './resources.ts';
 import { answerWrites, type WritesDeps } from './writes.ts';
 
-export type ControlPlaneDeps = ApplicationDeps & OperatorDeps & ResourcesDeps & EventsDeps & WritesDeps;
+export interface StatusDeps {
+  readonly status: () => ReconcileStatus;
+  /** Where credentials come from, and how that is doing. */
+  readonly credentials: () => object;
+  /** The gateways that share the store, this one too; null: they cannot be told now. */
+  readonly replicas: () => readonly Replica[] | null;
+}
+
+export type ControlPlaneDeps = ApplicationDeps &
+  OperatorDeps &
+  StatusDeps &
+  ResourcesDeps &
+  EventsDeps &
+  WritesDeps;
 
 /** Requests at one time: people and dashboards need few, and none may be in the way of calls. */
 const MAX_IN_FLIGHT = 16;
@@ -20,7 +34,7 @@ const MAX_IN_FLIGHT = 16;
 /** The Koa application of the control listener. */
 export function createControlPlane(deps: ControlPlaneDeps): Koa {
   const router = createRouter();
-  router.get('/v1/status', answerStatus(deps.status));
+  router.get('/v1/status', answerStatus(deps));
   addResources(router, deps);
   addEvents(router, deps);
   return createApplication(router, deps, {
@@ -30,7 +44,7 @@ export function createControlPlane(deps: ControlPlaneDeps): Koa {
 }
 
 /** `status --watch` asks again and again, and thousands of manifests take longer to write out than a call may wait. */
-function answerStatus(status: () => ReconcileStatus): Middleware {
+function answerStatus({ status, credentials, replicas }: StatusDeps): Middleware {
   let known: ReconcileStatus['manifests'] = [];
   let text = '[]';
   return (context) => {
@@ -41,7 +55,8 @@ function answerStatus(status: () => ReconcileStatus): Middleware {
       known = manifests;
     }
     context.type = 'application/json';
-    context.body = `${JSON.stringify(whole).slice(0, -1)},"manifests":${text}}`;
+    const head = JSON.stringify({ ...whole, credentials: credentials(), replicas: replicas() });
+    context.body = `${head.slice(0, -1)},"manifests":${text}}`;
   };
 }
 
