@@ -5,7 +5,7 @@
  */
 import { compareDiagnostics, type Diagnostic } from '../manifest/diagnostic.ts';
 import { KINDS, type Kind, TOOL_KINDS } from '../manifest/kind.ts';
-import { type Found, isBroken, type ManifestSet } from '../manifest/load.ts';
+import { checkTools, type Found, isBroken, type ManifestSet } from '../manifest/load.ts';
 import { type Identity, keyOf, type Manifest, nameOf } from '../manifest/manifest.ts';
 import { createPace } from '../manifest/pace.ts';
 import { suggest } from '../manifest/suggest.ts';
@@ -167,7 +167,8 @@ function withBroken(set: ManifestSet, known: KnownSet): ReadonlyMap<string, Foun
       diagnostics,
     });
   }
-  return found;
+  // It keeps its name too: nobody takes that of a tool whose file is broken.
+  return checkTools(found);
 }
 
 function judge(found: Found, context: Context): Verdict {
