@@ -2,7 +2,6 @@
  * Keeps the snapshot in step with the source of manifests (design section 5): any hint, and a resync besides, means to
  * read the whole source, to build the whole next snapshot beside the one in force, and to swap one reference.
  */
-import { hash } from 'node:crypto';
 import { type Clock, isoTime } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { compareDiagnostics, type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
@@ -25,6 +24,8 @@ import {
   type LastGoodStore,
   lastGoodChange,
   restoreLastGood,
+  revisionOf,
+  rowsInForce,
 } from './last-good.ts';
 import { createReadingCache } from './reading-cache.ts';
 import { readSettled } from './settle.ts';
@@ -101,7 +102,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   let state: State = {
     ...{ digest: null, attempted: null, revision: null, applied: new Map(), states: new Map() },
     settled: { error: null, degraded: false },
-    known: new Map(kept.rows.map((row) => [row.key, knownRow(row)])),
+    known: new Map(rowsInForce(kept.rows).map((row) => [row.key, knownRow(row)])),
     loose: new Map(),
     rows: new Map(kept.rows.map((row) => [row.key, row])),
   };
@@ -152,8 +153,11 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
 
   function holdReason(next: ReadonlyMap<string, Verdict>, errors: number): string | null {
     const first = status.generation === 0;
-    const keys = new Set(first ? state.rows.keys() : state.applied.keys());
-    const prune = first && deps.allow_prune ? null : pruneProblem(keys, next, state.revision);
+    const keys = first ? rowsInForce(state.rows.values()).map(({ key }) => key) : state.applied.keys();
+    const revision = state.revision ?? revisionOf(kept.rows);
+    // The first reading is the first that there was, however long the directory was away.
+    const prune =
+      state.digest === null && deps.allow_prune ? null : pruneProblem(new Set(keys), next, revision);
     return prune ?? (deps.policy === 'atomic' ? atomicProblem(next, errors) : null);
   }
 
@@ -169,7 +173,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     const applied = new Map<string, Applied>();
     for (const [key, one] of next) if (one.applied !== null) applied.set(key, one.applied);
     const nothing = held !== null && applied.size === 0;
-    const serving = held === null ? revision : (state.revision ?? revisionOf(applied));
+    const serving = held === null ? revision : (state.revision ?? revisionOf(kept.rows));
     const generation = nothing ? status.generation : status.generation + 1;
     if (!nothing && (held === null || status.generation === 0))
       holder.swap(assemble(next.values(), serving, generation));
@@ -260,7 +264,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     if (status.generation === 0 && kept.rows.length > 0) {
       const applied = await restore();
       const verdicts = staleVerdicts(applied, reason);
-      const revision = revisionOf(applied);
+      const revision = revisionOf(kept.rows);
       holder.swap(assemble(verdicts.values(), revision, 1));
       const states = statesOf(verdicts, state.states, revision, now);
       state = { ...state, revision, applied, states };
@@ -344,10 +348,4 @@ function knownRow({ key, file, manifest }: LastGoodRow): Known {
     applied_digest: manifest,
     faults: '',
   };
-}
-
-/** A revision for what the store has kept, which may be of several commits. */
-function revisionOf(applied: AppliedSet): string {
-  const digests = [...applied].map(([key, { manifest }]) => [key, manifest.digest]).sort();
-  return `last-good:${hash('sha256', JSON.stringify(digests), 'hex')}`;
 }
