@@ -83,6 +83,10 @@ export function watchTree(root: string, changed: () => void, log: Log): Watcher 
     const watching: Watching = { key, blind: false, close: () => watcher.close() };
     // What changed before it could see is seen by a scan.
     watcher.on('ready', changed).on('all', changed);
+    // Of a file that a directory has taken the place of, the library tells nothing but this.
+    watcher.on('raw', (_event, path) => {
+      if (typeof path !== 'string' || !isHidden(path)) changed();
+    });
     watcher.on('error', (error) => cannotWatch(watching, error));
     return watching;
   };
