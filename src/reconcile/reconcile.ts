@@ -2,6 +2,7 @@
  * Keeps the snapshot in step with the source of manifests (design section 5): any hint, and a resync besides, means to
  * read the whole source, to build the whole next snapshot beside the one in force, and to swap one reference.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Clock, isoTime } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { compareDiagnostics, type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
@@ -32,7 +33,7 @@ import { readSettled } from './settle.ts';
 import type { Reading, Source } from './source.ts';
 import { statesOf } from './states.ts';
 import { type ManifestState, NOTHING_YET, notReadyReason, type ReconcileStatus } from './status.ts';
-import { createTrigger } from './trigger.ts';
+import { createTrigger, LONGEST_MS } from './trigger.ts';
 import { CommitRejected } from './verify-commit.ts';
 import { type Watcher, watchTree } from './watch.ts';
 
@@ -97,6 +98,11 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   const kept = await loadKept(store, log);
   let restored: Promise<AppliedSet> | null = null;
   let watcher: Watcher | null = null;
+  let directories: Tree['directories'] = new Map();
+  /** Somebody waits for what this run will find. */
+  let asked = false;
+  /** When readings began to be put off; null: the last one was not. */
+  let putOffSince: number | null = null;
   let told: ReadonlySet<string> = new Set();
   let status: ReconcileStatus = NOTHING_YET;
   let state: State = {
@@ -118,6 +124,8 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
       await keepServing(error.message);
       return;
     }
+    ({ directories } = reading.tree);
+    if (await comesMore()) return;
     if (reading.tree.digest === state.digest && reading.revision === state.attempted) {
       status = { ...status, ...state.settled };
       return;
@@ -133,6 +141,21 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
       next = heldVerdicts(next, await inForce(), held);
     }
     await apply(reading, next, set.diagnostics, held, started);
+  }
+
+  /**
+   * Whether what was read may be half of a change: there was a hint meanwhile, so that another run is due in a moment.
+   * Not without end.
+   */
+  async function comesMore(): Promise<boolean> {
+    const isAsked = asked;
+    asked = false;
+    await nextTurn();
+    const now = clock.monotonic();
+    putOffSince ??= now;
+    if (trigger.hinted && !isAsked && now - putOffSince < LONGEST_MS) return true;
+    putOffSince = null;
+    return false;
   }
 
   /** In force, also before the first snapshot: then what the store has kept. */
@@ -304,7 +327,9 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   });
   await trigger.now();
   if (deps.watch !== 'poll' && deps.dir !== null) watcher = watchTree(deps.dir, trigger.soon, log);
-  trigger.after(() => watcher?.follow());
+  const follow = (): void => watcher?.follow(directories);
+  trigger.after(follow);
+  follow();
   let resync: NodeJS.Timeout;
   const wait = (): void => {
     const polls = deps.watch === 'poll' || watcher?.seesEvents === false;
@@ -320,11 +345,14 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     status: () => ({ ...status, watch: watcher?.seesEvents ? 'events' : 'scanning' }),
     notReady: () => notReadyReason(status),
     applied: () => state.applied,
-    reconcile: trigger.now,
+    reconcile() {
+      asked = true;
+      return trigger.now();
+    },
     async close() {
       clearTimeout(resync);
       await trigger.close();
-      await watcher?.close();
+      watcher?.close();
       await events.close();
     },
   };

@@ -78,7 +78,6 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli/'],
   pino: ['log.ts'],
   handlebars: ['execute/template-parse.ts'],
-  chokidar: ['reconcile/'],
   'node:process': ['config.ts'],
 };
 
