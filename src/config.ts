@@ -1,5 +1,5 @@
 /**
- * The process configuration: gateway.yaml + environment -> one frozen object, validated once (design section 10).
+ * The process configuration: gateway.yaml + environment -> one frozen object, validated once (docs/reference/configuration.md).
  * The only place that reads the environment. Defaults, types and names live in schemas/GatewayConfig.schema.json.
  */
 import { readFileSync } from 'node:fs';

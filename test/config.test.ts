@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ConfigError, environment, loadConfig } from '../src/config.ts';
 
-/** What design section 10 says of the settings that the gateway cannot be without. */
+/** The settings that the gateway cannot be without. */
 const DEFAULTS = {
   manifests: { dir: './gateway.d' },
   network: { bind_addr: '127.0.0.1:8089', control_bind_addr: '127.0.0.1:8090' },

@@ -1,6 +1,6 @@
 /** What every command shares: exit codes, its error, and where it prints. */
 
-/** design section 8. */
+/** As docs/reference/cli.md has them. */
 export const EXIT = { ok: 0, failed: 1, changes: 2, held: 3, internal: 70 } as const;
 
 /** A failure that the user can mend; an empty message: the command has said all already. */

@@ -1,4 +1,4 @@
-/** Puts a credential into a request, at the last moment (design section 3, `inject`). */
+/** Puts a credential into a request, at the last moment, as `inject` of the ApiSpec says. */
 import { GatewayError } from '../errors.ts';
 import type { Api, Inject } from '../snapshot/snapshot.ts';
 import { type CredentialProviders, type ResolvedCredential, resolveCredential } from './resolve.ts';

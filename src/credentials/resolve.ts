@@ -1,4 +1,4 @@
-/** From where a credential comes (design section 3) to the credential itself. */
+/** From where a manifest says that a credential comes to the credential itself. */
 import { GatewayError } from '../errors.ts';
 import type { CredentialRef } from '../snapshot/snapshot.ts';
 import type { Secret } from './secret.ts';

@@ -5,7 +5,7 @@ import { type Outcome, placeOf, type Run, runStep, type StepDeps } from './step.
 
 export type WorkflowDeps = StepDeps;
 
-/** What the audit trail hears of a step (protocol section 8). */
+/** What the audit trail hears of a step (docs/reference/audit.md). */
 export interface StepEvent {
   readonly event_type: 'WorkflowStepExecuted';
   readonly payload: Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-/** A tool as a client sees it (protocol section 4, GET /v1/tools). */
+/** A tool as a client sees it (`GET /v1/tools`). */
 import type { Annotations, JsonObject, WorkflowTool } from '../snapshot/snapshot.ts';
 
 export interface ToolDescription {

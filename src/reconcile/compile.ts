@@ -1,7 +1,7 @@
 /**
  * A whole set of manifests -> everything that a snapshot is made of. Pure but for its caches: the same set gives the
  * same result whatever the order of files. A manifest that cannot be compiled keeps its last good version, and those
- * that need it go on with that; rights are the exception: a right that is not valid is no right (design section 5).
+ * that need it go on with that; rights are the exception: a right that is not valid is no right.
  */
 import { compareDiagnostics, type Diagnostic } from '../manifest/diagnostic.ts';
 import { KINDS, type Kind, TOOL_KINDS } from '../manifest/kind.ts';

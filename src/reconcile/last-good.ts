@@ -1,4 +1,4 @@
-/** The manifest versions in force, kept in the store: a restart over a broken directory serves them (design section 5). */
+/** The manifest versions in force, kept in the store: a restart over a broken directory serves them. */
 import { hash } from 'node:crypto';
 import type { Found, ManifestSet } from '../manifest/load.ts';
 import { loadManifests } from '../manifest/load.ts';

@@ -1,5 +1,5 @@
 /**
- * Keeps the snapshot in step with the source of manifests (design section 5): any hint, and a resync besides, means to
+ * Keeps the snapshot in step with the source of manifests: any hint, and a resync besides, means to
  * read the whole source, to build the whole next snapshot beside the one in force, and to swap one reference.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';

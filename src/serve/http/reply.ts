@@ -1,4 +1,4 @@
-/** The two shapes of a reply (protocol section 4), and the one exit for errors of the HTTP transport. */
+/** The two shapes of a reply (docs/signing.md, The reply), and the one exit for errors of the HTTP transport. */
 import type { ParameterizedContext } from 'koa';
 import { isoTime } from '../../clock.ts';
 import { asGatewayError, CallError, type CallReply } from '../../invoke/call.ts';
