@@ -6,7 +6,7 @@ import type { Middleware } from 'koa';
 import type { Log } from '../../../log.ts';
 import type { AskedChange, Draft, DraftChange } from '../../../reconcile/status.ts';
 import { readBody } from '../body.ts';
-import { refuse } from '../reply.ts';
+import { HttpRefusal } from '../reply.ts';
 import type { Operator } from './operator.ts';
 import { parametersOf } from './parameters.ts';
 import { COLLECTIONS, type Kind } from './resources.ts';
@@ -39,7 +39,7 @@ export function refuseWrites({ draft, log, limits }: WritesDeps): Middleware {
     const body = action === 'remove' ? null : await readBody(context.req, limits.body_bytes);
     const drafted = await draft({ action, kind, tenant, name, body });
     context.set('Allow', 'GET, HEAD');
-    refuse(context, 405, explain(kind, drafted), { ...drafted });
+    throw new HttpRefusal('METHOD_NOT_ALLOWED', explain(kind, drafted), { ...drafted });
   };
 }
 
