@@ -1,7 +1,7 @@
 /**
- * Rate limits and concurrency slots of one gateway, in memory (code 2005; step 10 of docs/concepts.md). Not rate-
- * limiter-flexible: its memory store reads the wall clock itself, sets a timer for every key and has no bound on
- * keys; and its fixed window lets twice the limit through around a boundary.
+ * Rate limits and concurrency slots of one gateway, in memory (code 2005; step 10 of docs/concepts.md). Not
+ * rate-limiter-flexible: its memory store reads the wall clock itself, sets a timer for every key and has no bound
+ * on keys; and its fixed window lets twice the limit through around a boundary.
  */
 import { type Clock, systemClock } from '../clock.ts';
 import type { RateLimit } from '../snapshot/snapshot.ts';
