@@ -98,7 +98,7 @@ describe('a case of policy', () => {
     [{ ...call, tenant: 'amce', expect: 'deny' }, 'there is no Tenant amce'],
     [
       { ...call, tool: 'customer.fnid', expect: 'allow' },
-      'policy allows it, but the call is refused: 4001 TOOL_NOT_FOUND: there is no tool customer.fnid',
+      'policy allows it, but the call is refused: 4001 TOOL_NOT_FOUND: there is no tool customer.fnid (did you mean customer.find?)',
     ],
     [
       { ...call, arguments: {}, expect: 'allow' },

@@ -38,6 +38,8 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
     all('execute/template.ts'),
     all('execute/template-inspect.ts'),
     all('execute/jsonpath.ts'),
+    // Whether calls will be let out is asked of the rule that lets them out.
+    values('execute/address.ts', 'compileAddressPolicy'),
     // Every change of configuration is an event; the port that writes it is given by main.ts.
     types('audit'),
   ],
