@@ -65,7 +65,8 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
   ],
   // Runs in browsers too: what it imports may not need Node.
   'client.ts': [all('envelope/canonical.ts')],
-  'config.ts': [],
+  'config.ts': [all('config-file.ts'), all('manifest/suggest.ts')],
+  'config-file.ts': [],
 };
 
 /** Packages that belong to one place; a place that ends with `/` is a folder. */
