@@ -76,8 +76,9 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure signed calls beside a bare floor; prints a table, writes bench.json
+bench: install ## Measure signed calls and a workflow beside bare floors; prints tables, writes bench*.json
 	node test/bench/invoke.ts
+	node test/bench/workflow.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)
@@ -89,8 +90,9 @@ image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for an
 .PHONY: ci
 ci: check ## Everything: checks, tests, demo, the built package as it is installed, long tests at full length
 	node examples/crm/demo.ts
-	SEAL_TEST_FULL=1 $(VITEST) test/e2e
+	.ci/tools
+	SEAL_TEST_FULL=1 $(VITEST) test/e2e examples
 
 .PHONY: clean
 clean: ## Remove what was installed and built
-	rm -rf node_modules .toolchain dist data bench.json
+	rm -rf node_modules .toolchain dist data bench.json bench.workflow.json

@@ -34,7 +34,7 @@ export class HttpRefusal extends Error {
   }
 }
 
-const REFUSALS = { FORBIDDEN: 403, NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405 } as const;
+const REFUSALS = { FORBIDDEN: 403, NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405, CONFLICT: 409 } as const;
 
 interface ErrorDeps {
   readonly log: Log;
