@@ -64,7 +64,7 @@ interface Walk {
   readonly links: Map<string, string>;
   readonly directories: Map<string, string>;
   /** What each file and directory was like before it was read, by its real path. */
-  readonly stamps: Map<string, string>;
+  readonly looks: Map<string, string>;
   readonly breathe: Pace;
   entries: number;
   bytes: number;
@@ -89,7 +89,7 @@ export async function readTree(root: string, earlier: Tree | null = null, restle
   const links = new Map([[root, real]]);
   const walk: Walk = {
     ...{ root: real, files: [], diagnostics: [], links, entries: 0, bytes: 0 },
-    ...{ directories: new Map(), stamps: new Map() },
+    ...{ directories: new Map(), looks: new Map() },
     before: earlier?.files ?? new Map(),
     breathe: createPace(),
   };
@@ -105,15 +105,15 @@ export async function readTree(root: string, earlier: Tree | null = null, restle
 }
 
 /** What was written while it was read may have been read in part, as one file of before and one of after. */
-async function checkStill({ stamps, breathe }: Walk): Promise<void> {
-  for (const [path, stamp] of stamps) {
-    if (stampOf(seen(path, () => statSync(path))) !== stamp)
+async function checkStill({ looks, breathe }: Walk): Promise<void> {
+  for (const [path, look] of looks) {
+    if (lookOf(seen(path, () => statSync(path))) !== look)
       throw new TreeUnreadable(`${path} changed while it was read`);
     await breathe();
   }
 }
 
-function stampOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+function lookOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
   return `${dev}:${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 }
 
@@ -162,7 +162,7 @@ async function readDirectory(walk: Walk, place: Place): Promise<void> {
 
 function list(walk: Walk, { path, real }: Place): Dirent[] {
   try {
-    walk.stamps.set(real, stampOf(noteDirectory(walk, real)));
+    walk.looks.set(real, lookOf(noteDirectory(walk, real)));
     return readdirSync(real, { withFileTypes: true });
   } catch (error) {
     const code = codeOf(error);
@@ -233,7 +233,7 @@ function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
   }
   try {
     const status = fstatSync(handle);
-    walk.stamps.set(real, stampOf(status));
+    walk.looks.set(real, lookOf(status));
     if (!status.isFile()) {
       refuse(walk, path, 'not-a-file', 'this is no regular file');
     } else if (status.size > MAX_DATA_BYTES) {

@@ -8,6 +8,7 @@ import { KINDS, type Kind, TOOL_KINDS } from '../manifest/kind.ts';
 import { checkTools, type Found, isBroken, type ManifestSet } from '../manifest/load.ts';
 import { type Identity, keyOf, type Manifest, nameOf } from '../manifest/manifest.ts';
 import { createPace } from '../manifest/pace.ts';
+import { holds } from '../manifest/sound-part.ts';
 import { suggest } from '../manifest/suggest.ts';
 import type { Issuer, SecurityContext, Tenant, TokenKeys, Tool } from '../snapshot/snapshot.ts';
 import { checkIssuer, type IssuerClaims, issuersOf } from './check-issuer.ts';
@@ -175,13 +176,31 @@ function judge(found: Found, context: Context): Verdict {
   const { manifest } = found;
   const { identity, key, file, line, column } = found;
   const place = { identity, key, file, line, column, digest: manifest?.digest ?? null };
-  if (manifest === null) return fallBack(place, found.diagnostics, 'Invalid', context);
+  if (manifest === null) return fallBack(place, withMore(found, context), 'Invalid', context);
   const { applied, findings, blocked } = compileOne(manifest, context.previous.get(key) ?? null, context);
   const own = placeFindings(manifest, findings);
   const diagnostics =
     own.length === 0 ? found.diagnostics : [...found.diagnostics, ...own].sort(compareDiagnostics);
   if (applied !== null) return { ...place, status: 'Ready', diagnostics, applied };
   return fallBack(place, diagnostics, blocked ? 'Blocked' : 'Invalid', context);
+}
+
+/** Mistakes that are in a template, an expression or a pattern itself, whatever else the manifest says. */
+const BY_THEMSELVES = new Set(['bad-template', 'bad-jsonpath', 'bad-schema', 'bad-pattern']);
+/** Those that need no other file. */
+const ALONE: ReadonlySet<Kind> = new Set(['ToolWorkflow', 'CliTool', 'SecurityContext', 'Tenant']);
+
+/** What is wrong with a manifest that does not fit its schema, and what would be told after the first mend. */
+function withMore({ part, diagnostics }: Found, context: Context): readonly Diagnostic[] {
+  if (part === undefined || !ALONE.has(part.kind)) return diagnostics;
+  const problems = createProblems();
+  compileSafely(part, problems, () => ({ absent: true, hint: null }), context);
+  const more = problems.findings.filter(
+    ({ rule, pointer }) => BY_THEMSELVES.has(rule) && holds(part, pointer),
+  );
+  return more.length === 0
+    ? diagnostics
+    : [...diagnostics, ...placeFindings(part, more)].sort(compareDiagnostics);
 }
 
 type Place = Omit<Verdict, 'status' | 'diagnostics' | 'applied'>;
