@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Chaos, Differs, runChaos, shrink } from './chaos/run.ts';
 
-const STEPS = 150;
+const STEPS = 250;
 /** Each run of the suite tries other edits; a run that failed is made again with `SEAL_CHAOS_SEED=<number>`. */
 const SEED = Number(process.env.SEAL_CHAOS_SEED ?? Date.now() % 1_000_000);
 
