@@ -76,9 +76,10 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure signed calls and a workflow beside bare floors; prints tables, writes bench*.json
+bench: install ## Measure signed calls, a workflow and the explorer beside bare floors; prints tables, writes bench*.json
 	node test/bench/invoke.ts
 	node test/bench/workflow.ts
+	node test/bench/explorer.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)
@@ -95,4 +96,4 @@ ci: check ## Everything: checks, tests, demo, the built package as it is install
 
 .PHONY: clean
 clean: ## Remove what was installed and built
-	rm -rf node_modules .toolchain dist data bench.json bench.workflow.json
+	rm -rf node_modules .toolchain dist data bench*.json

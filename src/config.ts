@@ -31,6 +31,8 @@ export interface Config {
     readonly operator_jwt_audience: string;
     readonly operator_role_claim: string;
     readonly operator_roles: readonly string[];
+    /** null: operators may not explore. */
+    readonly operator_security_context: string | null;
   };
   readonly reconcile: {
     readonly watch: 'auto' | 'poll';

@@ -15,6 +15,7 @@ import {
   verifyOperator,
 } from './envelope/operator.ts';
 import { createEgress } from './execute/egress.ts';
+import { createSlicer } from './execute/slicer.ts';
 import { newId } from './ids.ts';
 import { createInvoker } from './invoke/invoke.ts';
 import { createLimiter } from './invoke/limit.ts';
@@ -91,6 +92,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
         log,
       });
 
+    const verifyOperatorToken = operatorVerifier(config.auth, clock, log);
     const { status, applied } = reconciler;
     const states = () => status().manifests;
     const recordAtOnce = (event: EventBody, tenant_id: string | null): Promise<void> => {
@@ -113,7 +115,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
               newId,
             }),
       events: store,
-      verifyOperator: operatorVerifier(config.auth, clock, log),
+      verifyOperator: verifyOperatorToken,
       development: config.auth.development,
       clock,
       log,
@@ -133,6 +135,8 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
 
     const egress = createEgress({ version: packageVersion() });
     closers.push(() => egress.close());
+    const slicer = createSlicer();
+    closers.push(() => slicer.close());
 
     const limiter = createLimiter(clock);
     const invoker = createInvoker({
@@ -140,10 +144,12 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       store,
       limiter,
       egress,
+      slicer,
       credentials: requestCredentials({}),
       clock,
       newId,
       limits: config.limits,
+      operator_context: config.auth.operator_security_context,
     });
 
     const revision = () => holder.current()?.revision ?? null;
@@ -153,6 +159,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       log,
       newId,
       limits: config.limits,
+      verifyOperator: verifyOperatorToken,
       notReady,
       revision,
     });

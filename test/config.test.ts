@@ -17,6 +17,7 @@ const DEFAULTS = {
     operator_jwt_audience: 'seal-gateway',
     operator_role_claim: 'aegis_role',
     operator_roles: ['aegis:admin', 'aegis:operator'],
+    operator_security_context: null,
   },
   reconcile: {
     watch: 'auto',

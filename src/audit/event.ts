@@ -7,6 +7,8 @@ export type EventType =
   | 'WorkflowStepExecuted'
   | 'WorkflowInvocationCompleted'
   | 'WorkflowInvocationFailed'
+  | 'ExplorerRequestExecuted'
+  | 'ExplorerRequestFailed'
   | 'CredentialExchangeCompleted'
   | 'CredentialExchangeFailed'
   | 'ApiSpecRegistered'

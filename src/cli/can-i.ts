@@ -1,17 +1,26 @@
 /** `seal-gateway can-i`: what the policy would say to a call, and which rule says it. */
 import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
-import { ERRORS } from '../errors.ts';
+import { ERRORS, GatewayError } from '../errors.ts';
+import { prepareExploration } from '../execute/exploration.ts';
 import { policyNames } from '../invoke/decide.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import { type Identity, keyOf, type Manifest } from '../manifest/manifest.ts';
 import { locate } from '../manifest/position.ts';
 import { suggest } from '../manifest/suggest.ts';
 import { andList } from '../manifest/words.ts';
-import { type Decision, explain, type TriedRule } from '../policy/evaluate.ts';
+import { type Decision, explain, permitsCommand, type TriedRule } from '../policy/evaluate.ts';
 import { matchesAny } from '../policy/match.ts';
 import type { Side } from '../reconcile/plan.ts';
-import { type JsonObject, type Snapshot, type Tool, visible } from '../snapshot/snapshot.ts';
+import {
+  type AnyTool,
+  type ExplorerTool,
+  type JsonObject,
+  type SecurityContext,
+  type Snapshot,
+  toolNamed,
+  visible,
+} from '../snapshot/snapshot.ts';
 import { argumentsOf } from './call.ts';
 import { type LocalSet, readSet } from './local-side.ts';
 import { CliError, type OutputOptions, print } from './output.ts';
@@ -90,7 +99,7 @@ export function ask({ side, snapshot }: Pick<LocalSet, 'side' | 'snapshot'>, que
   const refusal = tenantRefusal(side, snapshot, question) ?? contextRefusal(side, snapshot, question);
   if (refusal !== null) return refusal;
   const context = visible(snapshot.contexts, tenant, question.context)!;
-  const tool = visible(snapshot.tools, tenant, name);
+  const tool = toolNamed(snapshot, tenant, name);
   const call = { tool: name, arguments: args };
   const names = policyNames(tool, { ...call, inexact: null });
   const { decision, tried } = explain(context, { ...call, ...names, tool_patterns: null });
@@ -100,7 +109,7 @@ export function ask({ side, snapshot }: Pick<LocalSet, 'side' | 'snapshot'>, que
     ...outcome(decision),
     rule: decidingRule(manifest, decision, placed),
     tried: placed,
-    problems: decision.allow ? problemsOf(tool, question, toolNames(snapshot, tenant)) : [],
+    problems: decision.allow ? problemsOf(tool, question, context, toolNames(snapshot, tenant)) : [],
   };
 }
 
@@ -161,10 +170,12 @@ function refused(reason: string, rule: PlacedRule | null = null): Answer {
 }
 
 function problemsOf(
-  tool: Tool | undefined,
-  { tool: name, arguments: args }: Question,
+  tool: AnyTool | undefined,
+  question: Question,
+  context: SecurityContext,
   names: readonly string[],
 ): string[] {
+  const { tool: name, arguments: args } = question;
   if (tool === undefined) {
     const near = suggest(name, names);
     return [
@@ -173,7 +184,25 @@ function problemsOf(
   }
   if (tool.kind === 'unavailable') return [`4002 TOOL_UNAVAILABLE: ${tool.reason}`];
   if (tool.kind === 'cli') return [];
-  return tool.validate(args).map((problem) => `4000 INVALID_ARGUMENTS: ${problem}`);
+  const problems = tool.validate(args).map((problem) => `4000 INVALID_ARGUMENTS: ${problem}`);
+  return tool.kind === 'explorer' && problems.length === 0
+    ? explorationProblems(tool, question, context)
+    : problems;
+}
+
+/** The limits of the ApiSpec, and what its document knows. */
+function explorationProblems(
+  tool: ExplorerTool,
+  { tenant, arguments: args }: Question,
+  context: SecurityContext,
+): string[] {
+  try {
+    prepareExploration(tool, tenant, args, (command) => permitsCommand(context, tool.name, command));
+    return [];
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    return [`${error.row.code} ${error.name}: ${error.message}`];
+  }
 }
 
 /** Of the tools that a tenant sees. */

@@ -17,6 +17,8 @@ export interface OperatorIssuer {
 }
 
 export interface Operator {
+  /** The `iss` claim. */
+  readonly issuer: string;
   /** The `sub` claim. */
   readonly subject: string;
   readonly role: string;
@@ -44,7 +46,13 @@ export async function verifyOperator(
   const subject = requiredText(claims, 'sub', OPERATOR_TOKEN);
   const role = rolesOf(claims, issuer.role_claim).find((one) => issuer.roles.includes(one));
   if (role === undefined) return null;
-  return { subject, role, name: textOf(claims, 'name'), email: textOf(claims, 'email') };
+  return {
+    issuer: issuer.issuer,
+    subject,
+    role,
+    name: textOf(claims, 'name'),
+    email: textOf(claims, 'email'),
+  };
 }
 
 function textOf(claims: Claims, claim: string): string | null {

@@ -40,6 +40,15 @@ export interface Reply {
   excerpt(): string | null;
 }
 
+/** A reply whose body nobody has read yet. */
+export interface ByteReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly content_type: string | null;
+  /** Decoded. */
+  readonly body: Buffer;
+}
+
 /** Set by the gateway or by the connection; nobody else's value is sent. */
 const RESERVED = new Set([
   'host',
@@ -73,7 +82,17 @@ export async function sendRequest(
   request: UpstreamRequest,
   options: SendOptions,
 ): Promise<Reply> {
-  const place: Place = { method: request.method, host: api.base_url.host, path: request.path };
+  return readReply(await sendForBytes(deps, api, request, options), placeOf(api, request), request.secrets);
+}
+
+/** {@link sendRequest} without reading the body, which takes its time when it is large. */
+export async function sendForBytes(
+  deps: { readonly egress: Egress },
+  api: Api,
+  request: UpstreamRequest,
+  options: SendOptions,
+): Promise<ByteReply> {
+  const place = placeOf(api, request);
   const raw = await exchange(
     deps.egress.dispatcherFor(api),
     {
@@ -90,15 +109,14 @@ export async function sendRequest(
       max_bytes: api.max_response_bytes,
     },
   );
-  return readReply(raw, place, api.max_response_bytes, request.secrets ?? null);
+  return decodeReply(raw, place, api.max_response_bytes);
 }
 
-async function readReply(
-  raw: RawReply,
-  place: Place,
-  limit: number,
-  secrets: RequestSecrets | null,
-): Promise<Reply> {
+function placeOf(api: Api, { method, path }: UpstreamRequest): Place {
+  return { method, host: api.base_url.host, path };
+}
+
+async function decodeReply(raw: RawReply, place: Place, limit: number): Promise<ByteReply> {
   const { status, headers } = raw;
   const body = await decodeBody(raw.body, headers['content-encoding'], limit);
   if (body === 'too large') throw tooLarge(place, limit, status);
@@ -107,7 +125,14 @@ async function readReply(
       details: { status },
     });
   }
-  const content_type = mediaType(headers['content-type']);
+  return { status, headers, content_type: mediaType(headers['content-type']), body };
+}
+
+function readReply(
+  { status, headers, content_type, body }: ByteReply,
+  place: Place,
+  secrets: RequestSecrets | null = null,
+): Reply {
   const reply = (value: unknown): Reply => ({
     status,
     headers,

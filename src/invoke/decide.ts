@@ -3,19 +3,24 @@
  * writes, so that it can be evaluated ahead of the replay claim and both be one commit.
  */
 import { GatewayError } from '../errors.ts';
-import { type Denial, evaluate } from '../policy/evaluate.ts';
+import { exploreCommand, prepareExploration } from '../execute/exploration.ts';
+import type { Exploration } from '../execute/explorer.ts';
+import { compileFields } from '../execute/fields.ts';
+import { type Denial, evaluate, permitsCommand } from '../policy/evaluate.ts';
 import { compileToolPattern } from '../policy/match.ts';
-import { selectContext, UNIFORM_DENIAL } from '../policy/select.ts';
+import { selectContext, selectOperatorContext, UNIFORM_DENIAL } from '../policy/select.ts';
 import {
+  type AnyTool,
   type Capability,
+  type ExplorerTool,
   type JsonObject,
   type Matcher,
+  type Query,
   type RateLimit,
   type SecurityContext,
   type Snapshot,
   type Tenant,
-  type Tool,
-  visible,
+  toolNamed,
   type WorkflowTool,
 } from '../snapshot/snapshot.ts';
 import type { Caller } from './authenticate.ts';
@@ -30,8 +35,20 @@ export interface Rights {
 }
 
 /** A call that may be made. */
-export interface Permit extends Rights {
+export type Permit = WorkflowPermit | ExplorePermit;
+
+export interface WorkflowPermit extends Allowed {
   readonly tool: WorkflowTool;
+  /** What the result is cut down to; null: nothing of it is. */
+  readonly fields: readonly Query[] | null;
+}
+
+export interface ExplorePermit extends Allowed {
+  readonly tool: ExplorerTool;
+  readonly exploration: Exploration;
+}
+
+interface Allowed extends Rights {
   readonly arguments: JsonObject;
   readonly capability: Capability;
   /** What the call counts against. */
@@ -43,17 +60,21 @@ export interface Requested {
   readonly arguments: JsonObject;
   /** JSON pointer of a number that cannot be kept exactly; null: there is none. */
   readonly inexact: string | null;
+  /** JSONPath expressions beside the arguments, not yet checked; undefined: there are none. */
+  readonly fields?: unknown;
 }
 
 /** The context that the token names. Throws POLICY_TOOL_NOT_ALLOWED when it grants nothing. */
 export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Rights {
-  const selected = selectContext(snapshot, {
-    iss: issuer.issuer,
-    tenant_id: identity.tenant_id,
-    security_context: identity.security_context,
-  });
+  const { tenant_id, security_context } = identity;
+  const selected =
+    issuer === null || security_context === null
+      ? selectOperatorContext(snapshot, security_context)
+      : selectContext(snapshot, { iss: issuer.issuer, tenant_id, security_context });
   if ('error' in selected) {
-    throw new GatewayError(selected.error, UNIFORM_DENIAL, { cause: new Error(selected.reason) });
+    // An operator may know how the gateway is configured.
+    const message = issuer === null ? selected.reason : UNIFORM_DENIAL;
+    throw new GatewayError(selected.error, message, { cause: new Error(selected.reason) });
   }
   return { ...selected, tool_patterns: identity.tool_patterns?.map(scopePattern) ?? null };
 }
@@ -61,7 +82,7 @@ export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Righ
 /** Throws the first error of steps 8 to 10, or of the tool and its arguments; else the permit. */
 export function decide(snapshot: Snapshot, caller: Caller, requested: Requested, limiter: Limiter): Permit {
   const rights = rightsOf(snapshot, caller);
-  const tool = visible(snapshot.tools, caller.identity.tenant_id, requested.tool);
+  const tool = toolNamed(snapshot, caller.identity.tenant_id, requested.tool);
   const decision = evaluate(
     rights.context,
     {
@@ -82,13 +103,26 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
   checkLimits(limits, rights.tenant, limiter)();
   const runnable = runnableTool(tool, requested.tool);
   checkArguments(runnable, requested);
-  return {
-    ...rights,
-    tool: runnable,
-    arguments: requested.arguments,
-    capability: decision.capability,
-    limits,
-  };
+  const allowed = { ...rights, arguments: requested.arguments, capability: decision.capability, limits };
+  if (runnable.kind === 'workflow') {
+    return { ...allowed, tool: runnable, fields: fieldsOf(runnable, requested.fields) };
+  }
+  if (requested.fields !== undefined) {
+    throw new GatewayError('INVALID_ARGUMENTS', `${runnable.name} takes fields among its arguments`);
+  }
+  const may = (command: string): boolean => permitsCommand(rights.context, runnable.name, command);
+  const { tenant_id } = caller.identity;
+  const exploration = prepareExploration(runnable, tenant_id, requested.arguments, may);
+  return { ...allowed, tool: runnable, exploration };
+}
+
+/** null: the call carries none. */
+function fieldsOf(tool: WorkflowTool, fields: unknown): readonly Query[] | null {
+  if (fields === undefined) return null;
+  if (tool.allow_fields !== true) {
+    throw new GatewayError('INVALID_ARGUMENTS', `${tool.name} takes no fields beside its arguments`);
+  }
+  return compileFields(fields);
 }
 
 /**
@@ -168,7 +202,7 @@ function tooMany(message: string, retry_after_seconds: number, rule?: string): G
   });
 }
 
-function runnableTool(tool: Tool | undefined, name: string): WorkflowTool {
+function runnableTool(tool: AnyTool | undefined, name: string): WorkflowTool | ExplorerTool {
   if (tool === undefined) throw new GatewayError('TOOL_NOT_FOUND', `there is no tool ${name}`);
   if (tool.kind === 'unavailable') {
     throw new GatewayError('TOOL_UNAVAILABLE', `${name}: ${tool.reason}`);
@@ -179,7 +213,7 @@ function runnableTool(tool: Tool | undefined, name: string): WorkflowTool {
   return tool;
 }
 
-function checkArguments(tool: WorkflowTool, { arguments: args, inexact }: Requested): void {
+function checkArguments(tool: WorkflowTool | ExplorerTool, { arguments: args, inexact }: Requested): void {
   const problems =
     inexact === null ? tool.validate(args) : [`${inexact}: this number loses digits; send it as a string`];
   if (problems.length > 0) {
@@ -187,13 +221,17 @@ function checkArguments(tool: WorkflowTool, { arguments: args, inexact }: Reques
   }
 }
 
-/** What policy matches as command and subcommand: a CLI tool's own name and words, else the plain arguments. */
+/**
+ * What policy matches as command and subcommand: a CLI tool's own name and words, the API and operation of the
+ * explorer, else the plain arguments.
+ */
 export function policyNames(
-  tool: Tool | undefined,
+  tool: AnyTool | undefined,
   { arguments: args }: Requested,
 ): { command: string | null; subcommand: string | null } {
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
   if (tool?.kind === 'cli') return { command: tool.name, subcommand: text(args.subcommand ?? args.command) };
+  if (tool?.kind === 'explorer') return { command: exploreCommand(args), subcommand: null };
   return { command: text(args.command), subcommand: text(args.subcommand) };
 }
 

@@ -91,7 +91,7 @@ export interface ApiSpecSpec {
     allow_hosts?: string[];
   };
   /**
-   * Which operations the explorer may call.
+   * Which operations the explorer (`api.explore`) may call, for callers whose security context allows them. Absent: all that read. `operations: []` allows none.
    */
   explorer?: {
     /**
@@ -1257,6 +1257,10 @@ export interface ToolWorkflowSpec {
    * Milliseconds that the whole workflow may take.
    */
   timeout_ms?: number;
+  /**
+   * A call may carry `fields`, JSONPath expressions, and then gets only the slices of the result that they name.
+   */
+  allow_fields?: boolean;
 }
 /**
  * One HTTP request.

@@ -9,7 +9,8 @@ import { DocumentError } from '../openapi/document-error.ts';
 import { type DocumentIndex, indexDocument } from '../openapi/index-document.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { compileValuePattern, matchesAny } from '../policy/match.ts';
-import type { Api, CredentialRef, Inject, Matcher } from '../snapshot/snapshot.ts';
+import type { Api, CredentialRef, ExploredApi, Inject, Matcher } from '../snapshot/snapshot.ts';
+import { compileExplored } from './compile-explorer.ts';
 import { retryRule } from './compile-repeat.ts';
 import type { Problems } from './problems.ts';
 
@@ -18,6 +19,7 @@ export interface CompiledApi {
   readonly operations: ReadonlyMap<string, Operation>;
   /** Why an operation of the document cannot be used, by operation id. */
   readonly left_out: ReadonlyMap<string, string>;
+  readonly explored: ExploredApi;
 }
 
 /** Gives the index of a document; the same file is read once, however many reconciles see it. */
@@ -42,8 +44,6 @@ export function compileApi(
   const allow_slash = (spec.allow_slash ?? []).map((text, at) =>
     problems.attempt(`/spec/allow_slash/${at}`, 'bad-pattern', () => compileValuePattern(text)),
   );
-  for (const [at, text] of (spec.explorer?.operations ?? []).entries())
-    problems.attempt(`/spec/explorer/operations/${at}`, 'bad-pattern', () => compileValuePattern(text));
   if (base_url === null) return null;
   const matchers = allow_slash.filter((matcher): matcher is Matcher => matcher !== null);
   const api: Api = {
@@ -61,7 +61,8 @@ export function compileApi(
     allow_slash: (id) => matchesAny(matchers, id),
     retry: retryRule(spec.retry),
   };
-  return { api, operations: index.operations, left_out };
+  const explored = compileExplored(spec, api, index.operations, problems);
+  return { api, operations: index.operations, left_out, explored };
 }
 
 /** Remembers what the files that were asked for last hold, good or bad. */

@@ -64,6 +64,7 @@ export function compileWorkflow(
     stages: stagesOf(steps, needs),
     output,
     timeout_ms: spec.timeout_ms ?? DEFAULT_TIMEOUT_MS,
+    allow_fields: spec.allow_fields ?? false,
   };
 }
 

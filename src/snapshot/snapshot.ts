@@ -33,8 +33,13 @@ export interface Query {
   readonly text: string;
   /** True when the expression can match one node at most (names and indexes only). */
   readonly singular: boolean;
-  /** All matched values, in order. Throws GatewayError when a limit is passed. */
-  select(value: unknown): unknown[];
+  /** All matched values, in order; `allowance` is what is left for it. Throws GatewayError when a limit is passed. */
+  select(value: unknown, allowance?: Allowance): unknown[];
+}
+
+/** Nodes that several queries of one caller may visit together. */
+export interface Allowance {
+  visits: number;
 }
 
 /** Where a credential comes from (one of); the value itself is never in a snapshot. */
@@ -181,6 +186,45 @@ export interface WorkflowTool extends ToolBase {
   /** null: the last reply is the output. */
   readonly output: Template | null;
   readonly timeout_ms: number;
+  /** A call may carry `fields`, and gets the slices of the output that they name; absent: it may not. */
+  readonly allow_fields?: boolean;
+}
+
+/** The name of the explorer among the tools. */
+export const EXPLORE = 'api.explore';
+
+/** The explorer: any operation of the ApiSpecs that let it, as one tool. */
+export interface ExplorerTool extends ToolBase {
+  readonly kind: 'explorer';
+  readonly name: typeof EXPLORE;
+  /** The problems of these arguments, each `pointer: message`; empty when they fit the input schema. */
+  validate(args: unknown): string[];
+  /** Every ApiSpec, by {@link scoped}; one that has no version in force says why. */
+  readonly apis: ReadonlyMap<string, ExploredApi | UnavailableApi>;
+  /** What of `among` a mistyped name most likely means. */
+  suggest(name: string, among: Iterable<string>): string | null;
+}
+
+/** What the explorer may know of one ApiSpec. */
+export interface ExploredApi {
+  readonly kind: 'explored';
+  readonly api: Api;
+  /** By id; as a caller fills them: without the parameters that the gateway sets itself. */
+  readonly operations: ReadonlyMap<string, Operation>;
+  /** What keeps an operation from being explored; null: nothing of the ApiSpec does. */
+  limit(operation: Operation): ExploreLimit | null;
+}
+
+export interface ExploreLimit {
+  /** A field of the ApiSpec's `explorer`; `server`: the document sends the operation to another one. */
+  readonly field: 'operations' | 'methods' | 'server';
+  readonly reason: string;
+}
+
+export interface UnavailableApi {
+  readonly kind: 'unavailable';
+  readonly tenant: string | null;
+  readonly reason: string;
 }
 
 export interface CliTool extends ToolBase {
@@ -198,7 +242,10 @@ export interface UnavailableTool {
   readonly reason: string;
 }
 
+/** What a manifest makes. */
 export type Tool = WorkflowTool | CliTool | UnavailableTool;
+/** What a name may stand for. */
+export type AnyTool = Tool | ExplorerTool;
 
 export interface RateLimit {
   readonly calls: number;
@@ -297,8 +344,10 @@ export interface Snapshot {
   readonly tenants: ReadonlyMap<string, Tenant>;
   /** By {@link scoped}. */
   readonly contexts: ReadonlyMap<string, SecurityContext>;
-  /** By {@link scoped}. */
+  /** Those of manifests, by {@link scoped}. */
   readonly tools: ReadonlyMap<string, Tool>;
+  /** The tool that no manifest makes; absent: there is no ApiSpec. */
+  readonly explorer?: ExplorerTool;
 }
 
 /** The key of a tenant's (or, with null, a global) resource. A tenant's name holds no slash. */
@@ -309,4 +358,9 @@ export function scoped(tenant: string | null, name: string): string {
 /** The resource that a tenant sees under this name: its own, else the global one. */
 export function visible<T>(map: ReadonlyMap<string, T>, tenant: string | null, name: string): T | undefined {
   return (tenant === null ? undefined : map.get(scoped(tenant, name))) ?? map.get(scoped(null, name));
+}
+
+/** The tool that callers of a tenant mean by this name. */
+export function toolNamed(snapshot: Snapshot, tenant: string | null, name: string): AnyTool | undefined {
+  return name === EXPLORE ? snapshot.explorer : visible(snapshot.tools, tenant, name);
 }

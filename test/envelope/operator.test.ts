@@ -29,7 +29,9 @@ describe('a good token', () => {
     ['a list with what is no role', [7, null, { a: 1 }, 'aegis:admin'], 'aegis:admin'],
   ])('with %s is an operator', async (_, aegis_role, role) => {
     const token = operatorToken(key, operatorClaims({ aegis_role }));
-    expect(await verify(token)).toEqual({ subject: 'olga@example.com', role, name: null, email: null });
+    expect(await verify(token)).toEqual({
+      ...{ issuer: OPERATOR_ISSUER, subject: 'olga@example.com', role, name: null, email: null },
+    });
   });
 
   test('may say what its operator is called, and where mail goes', async () => {

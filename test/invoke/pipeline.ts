@@ -8,6 +8,7 @@ import { SignJWT } from 'jose';
 import { afterAll } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { requestCredentials } from '../../src/credentials/inject.ts';
+import { createSlicer } from '../../src/execute/slicer.ts';
 import { newId } from '../../src/ids.ts';
 import type { CallError, CallReply } from '../../src/invoke/call.ts';
 import { createInvoker, type Invoker, type InvokerDeps } from '../../src/invoke/invoke.ts';
@@ -41,6 +42,9 @@ afterAll(async () => {
   await store.close();
   rmSync(directory, { recursive: true });
 });
+
+const slicer = createSlicer();
+afterAll(() => slicer.close());
 
 /** Who signs the envelopes. */
 export const agent = newSigner();
@@ -96,6 +100,7 @@ export interface Parts {
   readonly upstream?: RequestListener;
   readonly limits?: Partial<InvokerDeps['limits']>;
   readonly store?: Partial<Store>;
+  readonly operator_context?: string;
   /** There is no snapshot yet. */
   readonly empty?: boolean;
 }
@@ -126,10 +131,12 @@ export async function pipeline(parts: Parts = {}): Promise<Pipeline> {
     store: { ...store, ...parts.store },
     limiter: createLimiter(clock),
     egress: testEgress(),
+    slicer,
     credentials: requestCredentials({}),
     clock,
     newId,
     limits: { call_timeout_ms: 10_000, max_in_flight: 100, ...parts.limits },
+    operator_context: parts.operator_context ?? null,
   });
   const never = new AbortController().signal;
   const invoke = async (sent: Sent | Uint8Array = {}, signal = never): Promise<CallReply> => {
