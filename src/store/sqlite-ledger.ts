@@ -40,6 +40,12 @@ export function createLedger(db: Database, writer: string): Ledger {
        writer, seq, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const keep = prepareKeep(db);
+  // OpenBao's ids are unique; the same one again is the same lease, used longer.
+  const noteLease = db.prepare<[string, string | null, string, number]>(
+    `INSERT INTO credential_leases (lease_id, namespace, holder, in_use_until) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET holder = excluded.holder, in_use_until = excluded.in_use_until`,
+  );
+  const forgetLease = db.prepare<[string]>('DELETE FROM credential_leases WHERE lease_id = ?');
   const unmoved = watchFile(db.name);
 
   const write = (rows: readonly EventRow[], head: Head): number => {
@@ -79,6 +85,12 @@ export function createLedger(db: Database, writer: string): Ledger {
         return purge.run(unit.before, unit.limit).changes;
       case 'keep':
         return keep(unit);
+      case 'note_lease': {
+        const { lease_id, namespace, holder, in_use_until } = unit.lease;
+        return noteLease.run(lease_id, namespace, holder, in_use_until).changes;
+      }
+      case 'forget_lease':
+        return forgetLease.run(unit.lease_id).changes;
     }
   };
 

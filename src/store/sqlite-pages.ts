@@ -4,7 +4,7 @@ import type { AuditEvent, ChainedEvent, EventType } from '../audit/event.ts';
 import { isoTime } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import type { Term } from './sqlite-page-sql.ts';
-import type { LastGoodRequest, PageReply, PageRequest, PageRow } from './sqlite-reader.ts';
+import type { AbandonedRequest, LastGoodRequest, PageReply, PageRequest, PageRow } from './sqlite-reader.ts';
 import type { Span } from './sqlite-span.ts';
 import { opened } from './sqlite-thread.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
@@ -12,6 +12,7 @@ import {
   type EventFilter,
   type EventReader,
   type LastGood,
+  type LeaseNote,
   MAX_QUERY_LIMIT,
   type PositionedEvent,
 } from './store.ts';
@@ -23,12 +24,13 @@ export interface PageReader extends EventReader {
   /** Starts the thread, which otherwise the first query does; rejects with StoreOpenError. */
   open(): Promise<void>;
   lastGood(): Promise<LastGood>;
+  abandoned(holder: string, now: number): Promise<LeaseNote[]>;
 }
 
 type Answer = Exclude<PageReply, { kind: 'error' }>;
 type Page = Extract<Answer, { kind: 'page' }>;
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
-type Question = WithoutId<PageRequest | LastGoodRequest>;
+type Question = WithoutId<PageRequest | LastGoodRequest | AbandonedRequest>;
 
 interface Waiting {
   resolve(answer: Answer): void;
@@ -100,6 +102,10 @@ export function createPageReader(spawn: () => Worker): PageReader {
         return { key, file, digest, data: JSON.parse(data), manifest };
       });
       return { rows: parsed, contents: new Map(contents) };
+    },
+    async abandoned(holder, now) {
+      const answer = await ask({ abandoned: { holder, now } });
+      return (answer as Extract<Answer, { kind: 'abandoned' }>).leases;
     },
     async close() {
       closed = true;

@@ -5,7 +5,7 @@ import { openForReading } from './sqlite-file.ts';
 import { type Order, pageSql, type Term } from './sqlite-page-sql.ts';
 import { endOf, restOf, type Span, stepOf } from './sqlite-span.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
-import { StoreOpenError } from './store.ts';
+import { type LeaseNote, StoreOpenError } from './store.ts';
 
 export interface ReaderData {
   readonly path: string;
@@ -44,6 +44,12 @@ export interface LastGoodRequest {
   readonly last_good: true;
 }
 
+/** Asks for the leases that `holder` does not use: all of others, and its own that are over. */
+export interface AbandonedRequest {
+  readonly id: number;
+  readonly abandoned: { readonly holder: string; readonly now: number };
+}
+
 export type LastGoodTuple = [key: string, file: string, digest: string, data: string, manifest: string];
 export type PageReply =
   | {
@@ -52,6 +58,7 @@ export type PageReply =
       readonly rows: LastGoodTuple[];
       readonly contents: [digest: string, content: string][];
     }
+  | { readonly kind: 'abandoned'; readonly id: number; readonly leases: LeaseNote[] }
   | {
       readonly kind: 'page';
       readonly id: number;
@@ -84,7 +91,7 @@ function serve(port: Port, data: ReaderData): void {
     return;
   }
   const statements = new Map<string, Statement<unknown[], PageRow>>();
-  port.on('message', (request: PageRequest | LastGoodRequest | typeof CLOSE) => {
+  port.on('message', (request: PageRequest | LastGoodRequest | AbandonedRequest | typeof CLOSE) => {
     if (request === CLOSE) {
       db.close();
       port.close();
@@ -92,7 +99,9 @@ function serve(port: Port, data: ReaderData): void {
     }
     try {
       if ('last_good' in request) reply({ kind: 'last_good', id: request.id, ...readLastGood(db) });
-      else reply({ kind: 'page', id: request.id, ...readPage(db, statements, request) });
+      else if ('abandoned' in request) {
+        reply({ kind: 'abandoned', id: request.id, leases: readAbandoned(db, request.abandoned) });
+      } else reply({ kind: 'page', id: request.id, ...readPage(db, statements, request) });
     } catch (error) {
       reply({ kind: 'error', id: request.id, message: messageOf(error) });
     }
@@ -106,6 +115,14 @@ function readLastGood(db: Database): { rows: LastGoodTuple[]; contents: [string,
     rows: all('SELECT key, file, digest, data, manifest FROM last_good ORDER BY key'),
     contents: all('SELECT digest, content FROM last_good_contents'),
   };
+}
+
+function readAbandoned(db: Database, { holder, now }: AbandonedRequest['abandoned']): LeaseNote[] {
+  return db
+    .prepare<[string, number], LeaseNote>(
+      'SELECT lease_id, namespace, holder, in_use_until FROM credential_leases WHERE holder <> ? OR in_use_until < ?',
+    )
+    .all(holder, now);
 }
 
 type Statements = Map<string, Statement<unknown[], PageRow>>;

@@ -3,7 +3,7 @@
  * twice as fast so as one of nested objects (measured, docs/decisions/0003-audit-store.md).
  */
 import type { AuditEvent } from '../audit/event.ts';
-import type { LastGoodChange, OpenFailure, ReplayClaim } from './store.ts';
+import type { LastGoodChange, LeaseNote, OpenFailure, ReplayClaim } from './store.ts';
 
 type Slot = string | number | null;
 /** Any number of units, one after the other. */
@@ -30,7 +30,9 @@ export type Unit =
       readonly set: [key: string, file: string, digest: string, data: string, manifest: string][];
       readonly remove: string[];
       readonly contents: [digest: string, content: string][];
-    };
+    }
+  | { readonly kind: 'note_lease'; readonly lease: LeaseNote }
+  | { readonly kind: 'forget_lease'; readonly lease_id: string };
 
 /** A unit's result: rows written or forgotten, 1 or 0 for a claim that was free or taken; a text is its error. */
 export type Outcome = number | string;
@@ -53,6 +55,8 @@ const APPEND = 1;
 const ADMIT = 2;
 const PURGE = 3;
 const KEEP = 4;
+const NOTE_LEASE = 5;
+const FORGET_LEASE = 6;
 const EVENT_SLOTS = 7;
 
 export function encodeAppend(events: readonly AuditEvent[]): Message {
@@ -80,6 +84,14 @@ export function encodeKeep({ set, remove, contents }: LastGoodChange): Message {
   message.push(...remove);
   for (const [digest, content] of contents) message.push(digest, content);
   return message;
+}
+
+export function encodeNoteLease({ lease_id, namespace, holder, in_use_until }: LeaseNote): Message {
+  return [NOTE_LEASE, lease_id, namespace, holder, Math.ceil(in_use_until)];
+}
+
+export function encodeForgetLease(lease_id: string): Message {
+  return [FORGET_LEASE, lease_id];
 }
 
 /** Throws a TypeError for a payload that JSON cannot hold. */
@@ -131,6 +143,12 @@ export function decodeUnits(message: Message): Unit[] {
         remove: texts(remove),
         contents: Array.from({ length: contents }, () => texts(2) as [string, string]),
       });
+    } else if (kind === NOTE_LEASE) {
+      const [lease_id, namespace, holder] = [String(take()), take(), String(take())];
+      const lease = { lease_id, namespace: namespace === null ? null : String(namespace), holder };
+      units.push({ kind: 'note_lease', lease: { ...lease, in_use_until: Number(take()) } });
+    } else if (kind === FORGET_LEASE) {
+      units.push({ kind: 'forget_lease', lease_id: String(take()) });
     } else {
       units.push({ kind: 'purge', before: Number(take()), limit: Number(take()) });
     }

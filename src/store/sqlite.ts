@@ -9,7 +9,15 @@ import { type Log, silentLog } from '../log.ts';
 import { createPageReader } from './sqlite-pages.ts';
 import { openQueue } from './sqlite-queue.ts';
 import { spawnThread } from './sqlite-thread.ts';
-import { encodeAdmit, encodeAppend, encodeKeep, encodePurge, type Message } from './sqlite-units.ts';
+import {
+  encodeAdmit,
+  encodeAppend,
+  encodeForgetLease,
+  encodeKeep,
+  encodeNoteLease,
+  encodePurge,
+  type Message,
+} from './sqlite-units.ts';
 import type { WriterData } from './sqlite-writer.ts';
 import type { EventReader, Store } from './store.ts';
 
@@ -60,6 +68,16 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
         if (purged < PURGE_UNIT) return forgotten;
       }
     },
+    leases: {
+      async note(lease) {
+        await queue.submit(encodeNoteLease(lease));
+      },
+      async forget(lease_id) {
+        await queue.submit(encodeForgetLease(lease_id));
+      },
+      abandoned: reader.abandoned,
+    },
+    bindings: null,
     loadLastGood: reader.lastGood,
     async saveLastGood(change) {
       await queue.submit(encodeKeep(change));

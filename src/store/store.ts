@@ -80,7 +80,90 @@ export interface LastGoodChange {
   readonly contents: ReadonlyMap<string, string>;
 }
 
+/** A credential that OpenBao made for one call: noted before it is used, so that a crash does not leave it alive. */
+export interface LeaseNote {
+  readonly lease_id: string;
+  /** The OpenBao namespace it is of; null: the root of the server. */
+  readonly namespace: string | null;
+  /** The run of a gateway that uses it. */
+  readonly holder: string;
+  /** Milliseconds since the Unix epoch; the call that uses it is over by then. */
+  readonly in_use_until: number;
+}
+
+export interface Leases {
+  /** Resolves when the note is durable. Rejects with AUDIT_UNAVAILABLE. */
+  note(lease: LeaseNote): Promise<void>;
+  /** After it was revoked. Rejects with AUDIT_UNAVAILABLE. */
+  forget(lease_id: string): Promise<void>;
+  /**
+   * Leases that no call uses any more: those past `in_use_until`, and those of holders that are known to be gone.
+   * SQLite is one gateway's own, so every other holder is; where gateways share a store, a living one cannot be told
+   * from a dead one, and time alone decides. Rejects with AUDIT_UNAVAILABLE.
+   */
+  abandoned(holder: string, now: number): Promise<LeaseNote[]>;
+}
+
+/** Whom a binding may serve: an agent by the `sub` of its token, or whoever calls under a security context. */
+export type Grantee = { readonly kind: 'agent' | 'context'; readonly name: string };
+
+export interface CredentialGrant {
+  readonly id: string;
+  readonly grantee: Grantee;
+  /** Milliseconds since the Unix epoch; null: until the binding is revoked. */
+  readonly expires_at: number | null;
+}
+
+/** That a user has put a secret for a provider into OpenBao, and whom it may serve. The secret is not in it. */
+export interface CredentialBinding {
+  readonly id: string;
+  readonly tenant_id: string | null;
+  /** The `sub` of the user. */
+  readonly owner: string;
+  readonly provider: string;
+  /** Key of the secret in the tenant's part of OpenBao's KV store. */
+  readonly secret_path: string;
+  readonly status: 'active' | 'revoked';
+  /** ISO 8601 UTC. */
+  readonly created_at: string;
+  readonly grants: readonly CredentialGrant[];
+}
+
+/** Who asks for a user's credential. */
+export interface BindingQuery {
+  readonly tenant_id: string | null;
+  readonly provider: string;
+  /** Only bindings of this user; null: of anybody who granted it to this agent or context. */
+  readonly owner: string | null;
+  readonly agent: string;
+  readonly context: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: number;
+}
+
+export interface BindingFilter {
+  /** undefined: of every tenant; null: of none. */
+  readonly tenant_id?: string | null | undefined;
+  readonly owner?: string | undefined;
+  readonly provider?: string | undefined;
+}
+
+/** The tables `credential_bindings` and `credential_grants` (migrations/credential-bindings.ts). */
+export interface CredentialBindings {
+  /** One durable unit with its grants. Rejects with INVALID_ARGUMENTS when its owner has an active one of the provider. */
+  add(binding: CredentialBinding): Promise<void>;
+  /** In order of creation, revoked ones too. */
+  list(filter: BindingFilter): Promise<CredentialBinding[]>;
+  /** Active bindings with a grant in force for the agent or the context; two at most, to tell one from several. */
+  granted(query: BindingQuery): Promise<CredentialBinding[]>;
+  /** Whether there was an active one of this id. */
+  revoke(id: string): Promise<boolean>;
+}
+
 export interface Store extends EventReader {
+  readonly leases: Leases;
+  /** null: this store keeps none. SQLite does not: they belong to users, who outlive one machine's file. */
+  readonly bindings: CredentialBindings | null;
   /** Rejects with AUDIT_UNAVAILABLE when the store cannot be read. */
   loadLastGood(): Promise<LastGood>;
   /** One durable unit; contents that no row names any more are forgotten. Rejects with AUDIT_UNAVAILABLE. */

@@ -5,7 +5,7 @@ import type { AuditEvent, ChainedEvent, StoredEvent } from '../../src/audit/even
 import { verifyChain } from '../../src/audit/verify.ts';
 import { isoTime } from '../../src/clock.ts';
 import { newId } from '../../src/ids.ts';
-import { MAX_QUERY_LIMIT, type Store } from '../../src/store/store.ts';
+import { type LeaseNote, MAX_QUERY_LIMIT, type Store } from '../../src/store/store.ts';
 import { anEvent, collect } from './events.ts';
 
 export interface StoreUnderTest {
@@ -37,6 +37,7 @@ export function storeConformance(name: string, open: () => Promise<StoreUnderTes
     describe('query', () => queries(current));
     describe('scan', () => chains(current, reopen));
     describe('last good set', () => lastGoods(current, reopen));
+    describe('leases', () => leases(current, reopen));
     describe('close', () => closes(current));
   });
 }
@@ -427,6 +428,33 @@ function lastGoods(store: () => Store, reopen: () => Promise<Store>): void {
     await store().append([anEvent()]);
     await expectSound(store());
     expect(await store().query({})).toHaveLength(2);
+  });
+}
+
+function leases(store: () => Store, reopen: () => Promise<Store>): void {
+  const lease = (more: Partial<LeaseNote> = {}): LeaseNote => ({
+    lease_id: `database/creds/reader/${newId()}`,
+    namespace: null,
+    holder: 'run-1',
+    in_use_until: 2_000,
+    ...more,
+  });
+
+  test('a lease in use is nobody else’s; past its time it is abandoned, as it was noted', async () => {
+    const one = lease({ namespace: 'tenant-acme' });
+    await store().leases.note(one);
+    expect(await store().leases.abandoned('run-1', 2_000)).toEqual([]);
+    expect(await store().leases.abandoned('run-1', 2_001)).toEqual([one]);
+  });
+
+  test('a lease is kept over a restart until it is forgotten', async () => {
+    const [one, two] = [lease(), lease()];
+    await store().leases.note(one);
+    await store().leases.note(two);
+    const again = await reopen();
+    await again.leases.forget(one.lease_id);
+    await again.leases.forget(one.lease_id);
+    expect(await again.leases.abandoned('run-2', 3_000)).toEqual([two]);
   });
 }
 

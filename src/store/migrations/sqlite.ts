@@ -66,4 +66,13 @@ export const SQLITE_MIGRATIONS: readonly string[] = [
     content TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  -- Credentials that OpenBao made for a call under way: what a crash leaves here is revoked at the next start.
+  CREATE TABLE credential_leases (
+    lease_id     TEXT    PRIMARY KEY NOT NULL,
+    namespace    TEXT,
+    holder       TEXT    NOT NULL,
+    in_use_until INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
