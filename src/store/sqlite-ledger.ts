@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { GENESIS, hashEvent } from '../audit/chain.ts';
 import type { EventType } from '../audit/event.ts';
+import { prepareSessionWriter } from './sqlite-sessions.ts';
 import type { EventRow, Outcome, Unit } from './sqlite-units.ts';
 
 interface Head {
@@ -46,6 +47,7 @@ export function createLedger(db: Database, writer: string): Ledger {
        ON CONFLICT DO UPDATE SET holder = excluded.holder, in_use_until = excluded.in_use_until`,
   );
   const forgetLease = db.prepare<[string]>('DELETE FROM credential_leases WHERE lease_id = ?');
+  const sessions = prepareSessionWriter(db);
   const unmoved = watchFile(db.name);
 
   const write = (rows: readonly EventRow[], head: Head): number => {
@@ -91,6 +93,18 @@ export function createLedger(db: Database, writer: string): Ledger {
       }
       case 'forget_lease':
         return forgetLease.run(unit.lease_id).changes;
+      case 'put_session': {
+        const done = sessions.put(unit.session);
+        if (done === 1) write(unit.events, head);
+        return done;
+      }
+      case 'revoke_session': {
+        const done = sessions.revoke(unit.execution_id, unit.revoked_at);
+        if (done === 1) write(unit.events, head);
+        return done;
+      }
+      case 'purge_sessions':
+        return sessions.purge(unit.before, unit.limit);
     }
   };
 

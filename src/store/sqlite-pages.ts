@@ -4,7 +4,14 @@ import type { AuditEvent, ChainedEvent, EventType } from '../audit/event.ts';
 import { isoTime } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import type { Term } from './sqlite-page-sql.ts';
-import type { AbandonedRequest, LastGoodRequest, PageReply, PageRequest, PageRow } from './sqlite-reader.ts';
+import type {
+  AbandonedRequest,
+  LastGoodRequest,
+  PageReply,
+  PageRequest,
+  PageRow,
+  SessionsRequest,
+} from './sqlite-reader.ts';
 import type { Span } from './sqlite-span.ts';
 import { opened } from './sqlite-thread.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
@@ -15,6 +22,7 @@ import {
   type LeaseNote,
   MAX_QUERY_LIMIT,
   type PositionedEvent,
+  type PositionedSession,
 } from './store.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -25,12 +33,13 @@ export interface PageReader extends EventReader {
   open(): Promise<void>;
   lastGood(): Promise<LastGood>;
   abandoned(holder: string, now: number): Promise<LeaseNote[]>;
+  sessions(asked: SessionsRequest['sessions']): Promise<PositionedSession[]>;
 }
 
 type Answer = Exclude<PageReply, { kind: 'error' }>;
 type Page = Extract<Answer, { kind: 'page' }>;
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
-type Question = WithoutId<PageRequest | LastGoodRequest | AbandonedRequest>;
+type Question = WithoutId<PageRequest | LastGoodRequest | AbandonedRequest | SessionsRequest>;
 
 interface Waiting {
   resolve(answer: Answer): void;
@@ -107,6 +116,11 @@ export function createPageReader(spawn: () => Worker): PageReader {
       const answer = await ask({ abandoned: { holder, now } });
       return (answer as Extract<Answer, { kind: 'abandoned' }>).leases;
     },
+    async sessions(asked) {
+      if ('limit' in asked) checkLimit(asked.limit);
+      const answer = await ask({ sessions: asked });
+      return (answer as Extract<Answer, { kind: 'sessions' }>).sessions;
+    },
     async close() {
       closed = true;
       const last = thread;
@@ -154,9 +168,7 @@ async function startThread(worker: Worker, onEnd: () => void): Promise<Thread> {
 
 function translate(filter: EventFilter) {
   const limit = filter.limit ?? DEFAULT_LIMIT;
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_QUERY_LIMIT) {
-    throw invalid(`limit must be a whole number from 1 to ${MAX_QUERY_LIMIT}`);
-  }
+  checkLimit(limit);
   const where: Term[] = [];
   for (const name of ['event_type', 'execution_id', 'tenant_id', 'tool_name', 'agent_id'] as const) {
     if (filter[name] !== undefined) where.push([name, filter[name]]);
@@ -171,6 +183,12 @@ function translate(filter: EventFilter) {
   }
   const order = filter.after === undefined ? ('newest' as const) : ('oldest' as const);
   return { where, order, limit, span: [after, before] as const };
+}
+
+function checkLimit(limit: number): void {
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_QUERY_LIMIT) {
+    throw invalid(`limit must be a whole number from 1 to ${MAX_QUERY_LIMIT}`);
+  }
 }
 
 /** As the events have it, so that the texts compare as the times do (2026-01-01T00:00:00Z has no `.000`). */

@@ -3,9 +3,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Database, Statement } from 'better-sqlite3';
 import { openForReading } from './sqlite-file.ts';
 import { type Order, pageSql, type Term } from './sqlite-page-sql.ts';
+import { listSessions, readSession } from './sqlite-sessions.ts';
 import { endOf, restOf, type Span, stepOf } from './sqlite-span.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
-import { type LeaseNote, StoreOpenError } from './store.ts';
+import { type LeaseNote, type PositionedSession, type SessionFilter, StoreOpenError } from './store.ts';
 
 export interface ReaderData {
   readonly path: string;
@@ -50,6 +51,12 @@ export interface AbandonedRequest {
   readonly abandoned: { readonly holder: string; readonly now: number };
 }
 
+/** Asks for one session, or for those that match. */
+export interface SessionsRequest {
+  readonly id: number;
+  readonly sessions: { readonly execution_id: string } | SessionFilter;
+}
+
 export type LastGoodTuple = [key: string, file: string, digest: string, data: string, manifest: string];
 export type PageReply =
   | {
@@ -59,6 +66,7 @@ export type PageReply =
       readonly contents: [digest: string, content: string][];
     }
   | { readonly kind: 'abandoned'; readonly id: number; readonly leases: LeaseNote[] }
+  | { readonly kind: 'sessions'; readonly id: number; readonly sessions: PositionedSession[] }
   | {
       readonly kind: 'page';
       readonly id: number;
@@ -78,6 +86,7 @@ const PAYLOAD = 6;
 
 if (parentPort !== null) serve(parentPort, workerData as ReaderData);
 
+type Request = PageRequest | LastGoodRequest | AbandonedRequest | SessionsRequest;
 type Port = NonNullable<typeof parentPort>;
 
 function serve(port: Port, data: ReaderData): void {
@@ -91,7 +100,7 @@ function serve(port: Port, data: ReaderData): void {
     return;
   }
   const statements = new Map<string, Statement<unknown[], PageRow>>();
-  port.on('message', (request: PageRequest | LastGoodRequest | AbandonedRequest | typeof CLOSE) => {
+  port.on('message', (request: Request | typeof CLOSE) => {
     if (request === CLOSE) {
       db.close();
       port.close();
@@ -101,6 +110,8 @@ function serve(port: Port, data: ReaderData): void {
       if ('last_good' in request) reply({ kind: 'last_good', id: request.id, ...readLastGood(db) });
       else if ('abandoned' in request) {
         reply({ kind: 'abandoned', id: request.id, leases: readAbandoned(db, request.abandoned) });
+      } else if ('sessions' in request) {
+        reply({ kind: 'sessions', id: request.id, sessions: readSessions(db, request.sessions) });
       } else reply({ kind: 'page', id: request.id, ...readPage(db, statements, request) });
     } catch (error) {
       reply({ kind: 'error', id: request.id, message: messageOf(error) });
@@ -115,6 +126,12 @@ function readLastGood(db: Database): { rows: LastGoodTuple[]; contents: [string,
     rows: all('SELECT key, file, digest, data, manifest FROM last_good ORDER BY key'),
     contents: all('SELECT digest, content FROM last_good_contents'),
   };
+}
+
+function readSessions(db: Database, asked: SessionsRequest['sessions']): PositionedSession[] {
+  if (!('execution_id' in asked)) return listSessions(db, asked);
+  const session = readSession(db, asked.execution_id);
+  return session === null ? [] : [session];
 }
 
 function readAbandoned(db: Database, { holder, now }: AbandonedRequest['abandoned']): LeaseNote[] {

@@ -3,7 +3,7 @@
  * twice as fast so as one of nested objects (measured, docs/decisions/0003-audit-store.md).
  */
 import type { AuditEvent } from '../audit/event.ts';
-import type { LastGoodChange, LeaseNote, OpenFailure, ReplayClaim } from './store.ts';
+import type { LastGoodChange, LeaseNote, OpenFailure, ReplayClaim, Session } from './store.ts';
 
 type Slot = string | number | null;
 /** Any number of units, one after the other. */
@@ -32,7 +32,15 @@ export type Unit =
       readonly contents: [digest: string, content: string][];
     }
   | { readonly kind: 'note_lease'; readonly lease: LeaseNote }
-  | { readonly kind: 'forget_lease'; readonly lease_id: string };
+  | { readonly kind: 'forget_lease'; readonly lease_id: string }
+  | { readonly kind: 'put_session'; readonly session: Session; readonly events: EventRow[] }
+  | {
+      readonly kind: 'revoke_session';
+      readonly execution_id: string;
+      readonly revoked_at: number;
+      readonly events: EventRow[];
+    }
+  | { readonly kind: 'purge_sessions'; readonly before: number; readonly limit: number };
 
 /** A unit's result: rows written or forgotten, 1 or 0 for a claim that was free or taken; a text is its error. */
 export type Outcome = number | string;
@@ -57,6 +65,9 @@ const PURGE = 3;
 const KEEP = 4;
 const NOTE_LEASE = 5;
 const FORGET_LEASE = 6;
+const PUT_SESSION = 7;
+const REVOKE_SESSION = 8;
+const PURGE_SESSIONS = 9;
 const EVENT_SLOTS = 7;
 
 export function encodeAppend(events: readonly AuditEvent[]): Message {
@@ -92,6 +103,27 @@ export function encodeNoteLease({ lease_id, namespace, holder, in_use_until }: L
 
 export function encodeForgetLease(lease_id: string): Message {
   return [FORGET_LEASE, lease_id];
+}
+
+export function encodePutSession(session: Session, events: readonly AuditEvent[]): Message {
+  const message: Message = [PUT_SESSION, events.length, JSON.stringify(session).toWellFormed()];
+  for (const event of events) encodeEvent(event, message);
+  return message;
+}
+
+export function encodeRevokeSession(
+  execution_id: string,
+  revoked_at: number,
+  events: readonly AuditEvent[],
+): Message {
+  const message: Message = [REVOKE_SESSION, events.length, execution_id, Math.floor(revoked_at)];
+  for (const event of events) encodeEvent(event, message);
+  return message;
+}
+
+/** Forgets at most `limit` of the sessions that expired before `before`. */
+export function encodePurgeSessions(before: number, limit: number): Message {
+  return [PURGE_SESSIONS, Math.floor(before), limit];
 }
 
 /** Throws a TypeError for a payload that JSON cannot hold. */
@@ -149,6 +181,14 @@ export function decodeUnits(message: Message): Unit[] {
       units.push({ kind: 'note_lease', lease: { ...lease, in_use_until: Number(take()) } });
     } else if (kind === FORGET_LEASE) {
       units.push({ kind: 'forget_lease', lease_id: String(take()) });
+    } else if (kind === PUT_SESSION) {
+      const [count, session] = [Number(take()), JSON.parse(String(take())) as Session];
+      units.push({ kind: 'put_session', session, events: events(count) });
+    } else if (kind === REVOKE_SESSION) {
+      const [count, execution_id, revoked_at] = [Number(take()), String(take()), Number(take())];
+      units.push({ kind: 'revoke_session', execution_id, revoked_at, events: events(count) });
+    } else if (kind === PURGE_SESSIONS) {
+      units.push({ kind: 'purge_sessions', before: Number(take()), limit: Number(take()) });
     } else {
       units.push({ kind: 'purge', before: Number(take()), limit: Number(take()) });
     }

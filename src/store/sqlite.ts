@@ -16,6 +16,9 @@ import {
   encodeKeep,
   encodeNoteLease,
   encodePurge,
+  encodePurgeSessions,
+  encodePutSession,
+  encodeRevokeSession,
   type Message,
 } from './sqlite-units.ts';
 import type { WriterData } from './sqlite-writer.ts';
@@ -32,7 +35,7 @@ export interface SqliteOptions {
   readonly busy_timeout_ms?: number;
 }
 
-/** Replay ids forgotten in one transaction, so that calls need not wait long behind it. */
+/** Rows forgotten in one transaction, so that calls need not wait long behind it. */
 const PURGE_UNIT = 2_000;
 
 /** Opens the store for writing; rejects with StoreOpenError. */
@@ -60,13 +63,22 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       const free = await queue.submit(encoded(() => encodeAdmit(claim, events)));
       return free === 1;
     },
-    async purgeReplay(now) {
-      let forgotten = 0;
-      while (true) {
-        const purged = await queue.submit(encodePurge(now, PURGE_UNIT));
-        forgotten += purged;
-        if (purged < PURGE_UNIT) return forgotten;
-      }
+    purgeReplay: (now) => inUnits((limit) => queue.submit(encodePurge(now, limit))),
+    sessions: {
+      async put(session, events) {
+        return (await queue.submit(encoded(() => encodePutSession(session, events)))) === 1;
+      },
+      async get(execution_id) {
+        const [found] = await reader.sessions({ execution_id });
+        return found ?? null;
+      },
+      async revoke(execution_id, revoked_at, events) {
+        return (
+          (await queue.submit(encoded(() => encodeRevokeSession(execution_id, revoked_at, events)))) === 1
+        );
+      },
+      list: reader.sessions,
+      purge: (time) => inUnits((limit) => queue.submit(encodePurgeSessions(time, limit))),
     },
     leases: {
       async note(lease) {
@@ -94,6 +106,16 @@ export async function openSqliteReader(options: { readonly path: string }): Prom
   const reader = createPageReader(() => spawnThread('sqlite-reader', { path: options.path }));
   await reader.open();
   return { query: reader.query, scan: reader.scan, close: reader.close };
+}
+
+/** Forgets unit by unit, until one is not full; how many in all. */
+async function inUnits(forget: (limit: number) => Promise<number>): Promise<number> {
+  let forgotten = 0;
+  while (true) {
+    const some = await forget(PURGE_UNIT);
+    forgotten += some;
+    if (some < PURGE_UNIT) return forgotten;
+  }
 }
 
 function encoded(encode: () => Message): Message {

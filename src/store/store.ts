@@ -160,7 +160,67 @@ export interface CredentialBindings {
   revoke(id: string): Promise<boolean>;
 }
 
+/** Whose envelopes a key may sign, until when, and with which rights (protocol: sessions). */
+export interface Session {
+  /** Unique; the `exec_id` of its tokens. */
+  readonly execution_id: string;
+  readonly tenant_id: string | null;
+  /** The `sub` of its tokens. */
+  readonly agent_id: string;
+  readonly security_context: string;
+  /** 32 bytes, base64url without padding: the Ed25519 key that signs the envelopes. */
+  readonly public_key: string;
+  /** Hex SHA-256 of the token that it was made with; the token itself is nowhere. */
+  readonly token_digest: string;
+  /** What its calls are narrowed to; null: not at all. An empty list allows nothing. */
+  readonly allowed_tool_patterns: readonly string[] | null;
+  /** null: it was provisioned by an operator. */
+  readonly workload_id: string | null;
+  /** The operator, or the verifier that vouched for the workload. */
+  readonly created_by: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly created_at: number;
+  readonly expires_at: number;
+  /** null: it was not revoked. */
+  readonly revoked_at: number | null;
+}
+
+/** A session with its position in the store's own order. */
+export interface PositionedSession extends Session {
+  readonly position: number;
+}
+
+export interface SessionFilter {
+  readonly tenant_id?: string | undefined;
+  readonly agent_id?: string | undefined;
+  /** Only sessions that are neither revoked nor expired at this time (milliseconds since the Unix epoch). */
+  readonly active_at?: number | undefined;
+  /** Only sessions before this position (keyset paging, back from the newest). */
+  readonly before?: number | undefined;
+  /** From 1 to {@link MAX_QUERY_LIMIT}. */
+  readonly limit: number;
+}
+
+/** Sessions. Every method rejects with AUDIT_UNAVAILABLE when the store cannot be used. */
+export interface Sessions {
+  /**
+   * One durable unit with its events. An active session of the same tenant is replaced and keeps its position. False,
+   * and nothing is stored: the id has a session of another tenant, or one that was revoked or had expired at
+   * `session.created_at`, and such a one never becomes active again.
+   */
+  put(session: Session, events: readonly AuditEvent[]): Promise<boolean>;
+  /** null: there is none. */
+  get(execution_id: string): Promise<Session | null>;
+  /** One durable unit with its events. False, and nothing is stored: there is none, or it was revoked before. */
+  revoke(execution_id: string, revoked_at: number, events: readonly AuditEvent[]): Promise<boolean>;
+  /** The newest that match, newest first. Rejects with INVALID_ARGUMENTS for a filter that makes no sense. */
+  list(filter: SessionFilter): Promise<PositionedSession[]>;
+  /** Forgets sessions that expired before `time` (milliseconds since the Unix epoch); resolves to how many. */
+  purge(time: number): Promise<number>;
+}
+
 export interface Store extends EventReader {
+  readonly sessions: Sessions;
   readonly leases: Leases;
   /** null: this store keeps none. SQLite does not: they belong to users, who outlive one machine's file. */
   readonly bindings: CredentialBindings | null;

@@ -5,7 +5,7 @@ import type { AuditEvent, ChainedEvent, StoredEvent } from '../../src/audit/even
 import { verifyChain } from '../../src/audit/verify.ts';
 import { isoTime } from '../../src/clock.ts';
 import { newId } from '../../src/ids.ts';
-import { type LeaseNote, MAX_QUERY_LIMIT, type Store } from '../../src/store/store.ts';
+import { type LeaseNote, MAX_QUERY_LIMIT, type Session, type Store } from '../../src/store/store.ts';
 import { anEvent, collect } from './events.ts';
 
 export interface StoreUnderTest {
@@ -38,6 +38,7 @@ export function storeConformance(name: string, open: () => Promise<StoreUnderTes
     describe('scan', () => chains(current, reopen));
     describe('last good set', () => lastGoods(current, reopen));
     describe('leases', () => leases(current, reopen));
+    describe('sessions', () => sessions(current, reopen));
     describe('close', () => closes(current));
   });
 }
@@ -491,4 +492,112 @@ function ids(events: readonly (AuditEvent | StoredEvent)[]): string[] {
 function chunks<T>(items: readonly T[], size: number): T[][] {
   const starts = items.flatMap((_, index) => (index % size === 0 ? [index] : []));
   return starts.map((start) => items.slice(start, start + size));
+}
+
+function aSession(more: Partial<Session> = {}): Session {
+  return {
+    execution_id: newId(),
+    tenant_id: 'acme',
+    agent_id: 'agent-1',
+    security_context: 'reader',
+    public_key: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+    token_digest: '0'.repeat(64),
+    allowed_tool_patterns: null,
+    workload_id: null,
+    created_by: 'olga@example.com',
+    created_at: 1_000,
+    expires_at: 5_000,
+    revoked_at: null,
+    ...more,
+  };
+}
+
+function sessions(store: () => Store, reopen: () => Promise<Store>): void {
+  const keep = async (more: Partial<Session> = {}): Promise<Session> => {
+    const session = aSession(more);
+    expect(await store().sessions.put(session, [])).toBe(true);
+    return session;
+  };
+
+  test('a session comes back with every field, also after a restart, and its event is there', async () => {
+    const session = aSession({ allowed_tool_patterns: ['a.*', 'ü"\\'], workload_id: 'w-1' });
+    const event = anEvent({ execution_id: session.execution_id });
+    expect(await store().sessions.put(session, [event])).toBe(true);
+    expect(await store().sessions.get(session.execution_id)).toMatchObject(session);
+    expect(await store().sessions.get('no such')).toBeNull();
+    expect(ids(await store().query({ execution_id: session.execution_id }))).toEqual([event.id]);
+    expect(await (await reopen()).sessions.get(session.execution_id)).toMatchObject(session);
+  });
+
+  test('null tenants and empty lists of patterns are kept apart from absent ones', async () => {
+    const one = await keep({ tenant_id: null, allowed_tool_patterns: [] });
+    expect(await store().sessions.get(one.execution_id)).toMatchObject({
+      tenant_id: null,
+      allowed_tool_patterns: [],
+    });
+  });
+
+  test('an active one is replaced by its tenant, in its place', async () => {
+    const [first, second] = [await keep(), await keep()];
+    const again = { ...first, public_key: 'A'.repeat(43), created_at: 2_000, expires_at: 9_000 };
+    expect(await store().sessions.put(again, [])).toBe(true);
+    expect(await store().sessions.get(first.execution_id)).toMatchObject(again);
+    const listed = await store().sessions.list({ limit: 10 });
+    expect(listed.map(({ execution_id }) => execution_id)).toEqual([second.execution_id, first.execution_id]);
+  });
+
+  test.each<[string, Partial<Session>]>([
+    ['another tenant', { tenant_id: 'other' }],
+    ['no tenant', { tenant_id: null }],
+    ['one that expires at this moment', { created_at: 5_000, expires_at: 9_000 }],
+    ['one that has expired', { created_at: 6_000, expires_at: 9_000 }],
+  ])('it is not replaced by %s, and no event is stored', async (_, more) => {
+    const session = await keep();
+    const event = anEvent();
+    expect(await store().sessions.put({ ...session, ...more }, [event])).toBe(false);
+    expect(await store().sessions.get(session.execution_id)).toMatchObject(session);
+    expect(await store().query({})).toEqual([]);
+  });
+
+  test('a revoked one never becomes active again, and is revoked once', async () => {
+    const session = await keep();
+    const [first, second, third] = [anEvent(), anEvent(), anEvent()];
+    const { revoke, put, get } = store().sessions;
+    expect(await revoke(session.execution_id, 3_000, [first])).toBe(true);
+    expect(await revoke(session.execution_id, 4_000, [second])).toBe(false);
+    expect(await put({ ...session, created_at: 3_500, expires_at: 90_000 }, [third])).toBe(false);
+    expect(await revoke('no such', 3_000, [third])).toBe(false);
+    expect(await get(session.execution_id)).toMatchObject({ ...session, revoked_at: 3_000 });
+    expect(ids(await store().query({}))).toEqual([first.id]);
+  });
+
+  test('of two that revoke at one time one has done it', async () => {
+    const { execution_id } = await keep();
+    const done = await Promise.all([1, 2, 3, 4].map((at) => store().sessions.revoke(execution_id, at, [])));
+    expect(done.filter(Boolean)).toHaveLength(1);
+  });
+
+  test('lists are newest first, with filters and pages', async () => {
+    const a = await keep({ agent_id: 'a' });
+    const b = await keep({ agent_id: 'b', tenant_id: 'other', expires_at: 2_000 });
+    const c = await keep({ agent_id: 'a' });
+    await store().sessions.revoke(c.execution_id, 1_500, []);
+    const list = async (filter: object): Promise<string[]> =>
+      (await store().sessions.list({ limit: 10, ...filter })).map(({ execution_id }) => execution_id);
+    expect(await list({})).toEqual([c, b, a].map(({ execution_id }) => execution_id));
+    expect(await list({ agent_id: 'a' })).toEqual([c.execution_id, a.execution_id]);
+    expect(await list({ tenant_id: 'other' })).toEqual([b.execution_id]);
+    expect(await list({ active_at: 1_999 })).toEqual([b.execution_id, a.execution_id]);
+    expect(await list({ active_at: 2_000 })).toEqual([a.execution_id]);
+    const [first] = await store().sessions.list({ limit: 1 });
+    expect(await list({ before: first!.position })).toEqual([b.execution_id, a.execution_id]);
+    await expect(store().sessions.list({ limit: 0 })).rejects.toEqual(invalid);
+  });
+
+  test('those that expired before a time are forgotten', async () => {
+    const [old, young] = [await keep({ expires_at: 2_000 }), await keep({ expires_at: 3_000 })];
+    expect(await store().sessions.purge(3_000)).toBe(1);
+    expect(await store().sessions.get(old.execution_id)).toBeNull();
+    expect(await store().sessions.get(young.execution_id)).not.toBeNull();
+  });
 }

@@ -75,4 +75,24 @@ export const SQLITE_MIGRATIONS: readonly string[] = [
     in_use_until INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Keys that sign envelopes for an execution. A revoked or expired one stays, so that it never becomes active again.
+  CREATE TABLE sessions (
+    position              INTEGER PRIMARY KEY AUTOINCREMENT,
+    execution_id          TEXT    NOT NULL UNIQUE,
+    tenant_id             TEXT,
+    agent_id              TEXT    NOT NULL,
+    security_context      TEXT    NOT NULL,
+    public_key            TEXT    NOT NULL,
+    token_digest          TEXT    NOT NULL,
+    allowed_tool_patterns TEXT,
+    workload_id           TEXT,
+    created_by            TEXT    NOT NULL,
+    created_at            INTEGER NOT NULL,
+    expires_at            INTEGER NOT NULL,
+    revoked_at            INTEGER
+  ) STRICT;
+
+  CREATE INDEX sessions_expires ON sessions (expires_at);
+  `,
 ];
