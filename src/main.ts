@@ -5,7 +5,7 @@ import type { EventBody } from './audit/event.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
 import { type Clock, isoTime, systemClock } from './clock.ts';
-import { type Config, gitEnvironment } from './config.ts';
+import { type Config, ConfigError, gitEnvironment, type VerifierConfig } from './config.ts';
 import { requestCredentials } from './credentials/inject.ts';
 import {
   OPERATOR_ALGORITHMS,
@@ -15,8 +15,14 @@ import {
 } from './envelope/operator.ts';
 import { createEgress } from './execute/egress.ts';
 import { newId } from './ids.ts';
+import { createAttest } from './invoke/attest.ts';
+import { enrollmentsOf } from './invoke/enrollments.ts';
+import { createSessionMaker } from './invoke/establish.ts';
 import { createInvoker } from './invoke/invoke.ts';
 import { createLimiter } from './invoke/limit.ts';
+import { createOwnIssuer, type OwnIssuer } from './invoke/own-issuer.ts';
+import { createSessionFinder } from './invoke/session.ts';
+import { enrollmentVerifier, tokenVerifier, type WorkloadVerifier } from './invoke/workload.ts';
 import type { Log } from './log.ts';
 import { createSource } from './reconcile/create-source.ts';
 import { createDrafts } from './reconcile/draft.ts';
@@ -35,8 +41,10 @@ import { createHolder } from './snapshot/holder.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { packageVersion } from './version.ts';
 
-/** Milliseconds between two sweeps of expired replay ids. */
+/** Milliseconds between two sweeps of expired replay ids and sessions. */
 const PURGE_MS = 60_000;
+/** Milliseconds that a session is kept after it expired, to be looked at and never to become active again. */
+const KEEP_SESSIONS_MS = 30 * 24 * 3_600_000;
 /** Milliseconds that the body of a request may take to come, after its headers. */
 const BODY_MS = 10_000;
 /** Milliseconds that a shutdown waits for requests of the control listener, after the calls are drained. */
@@ -55,6 +63,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     closers.push(() => store.close());
 
     const holder = createHolder();
+    const own_issuer = ownIssuer(config.issuer, clock, log);
     const { dir } = config.manifests;
     const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
     const stopping = new AbortController();
@@ -67,6 +76,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       dir: remote === null ? dir : null,
       allow_prune: options.allow_prune ?? false,
       holder,
+      own_issuer: own_issuer?.issuer ?? null,
       store,
       clock,
       log,
@@ -92,6 +102,8 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       const at = { id: newId(), execution_id: null, tenant_id, revision: status().revision };
       return store.append([{ ...event, ...at, created_at: isoTime(clock.now()) }]);
     };
+    const finder = createSessionFinder(store.sessions, clock);
+    const maker = createSessionMaker({ holder, store, finder, own_issuer, clock, newId });
     const controlPlane = createControlPlane({
       status,
       resources: () => resourcesOf(states(), applied()),
@@ -108,6 +120,8 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
               newId,
             }),
       events: store,
+      sessions: store.sessions,
+      maker,
       verifyOperator: operatorVerifier(config.auth, clock, log),
       development: config.auth.development,
       clock,
@@ -134,6 +148,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       holder,
       store,
       limiter,
+      sessions: finder,
       egress,
       credentials: requestCredentials({}),
       clock,
@@ -142,8 +157,11 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     });
 
     const revision = () => holder.current()?.revision ?? null;
+    const verifiers = config.attestation.verifiers.map((one) => verifierOf(one, { clock, log }));
     const dataPlane = createDataPlane({
       invoker,
+      attest: createAttest({ verifiers, maker, own_issuer, holder, store, limiter, clock, newId }),
+      jwks: () => own_issuer?.jwks() ?? { keys: [] },
       clock,
       log,
       newId,
@@ -158,9 +176,10 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     });
 
     const purge = setInterval(() => {
-      store
-        .purgeReplay(clock.now())
-        .catch((error: unknown) => log.warn({ err: error }, 'expired replay ids could not be purged'));
+      Promise.all([
+        store.purgeReplay(clock.now()),
+        store.sessions.purge(clock.now() - KEEP_SESSIONS_MS),
+      ]).catch((error: unknown) => log.warn({ err: error }, 'what has expired could not be purged'));
     }, PURGE_MS);
     closers.push(() => clearInterval(purge));
 
@@ -187,6 +206,37 @@ function operatorVerifier(
     roles: auth.operator_roles,
   };
   return (token) => verifyOperator(token, issuer, clock.now());
+}
+
+/** null: no key is named. Throws ConfigError for one that cannot be used. */
+function ownIssuer({ key_file, ...options }: Config['issuer'], clock: Clock, log: Log): OwnIssuer | null {
+  if (key_file === null) return null;
+  try {
+    return createOwnIssuer({ key_file, ...options }, { clock, log });
+  } catch (error) {
+    throw new ConfigError([`spec.issuer.key_file: ${(error as Error).message}`]);
+  }
+}
+
+const SERVICE_ACCOUNT = 'system:serviceaccount:';
+
+function verifierOf(
+  config: VerifierConfig,
+  deps: { readonly clock: Clock; readonly log: Log },
+): WorkloadVerifier {
+  if (config.type === 'enrollment_token')
+    return enrollmentVerifier(config.name, enrollmentsOf(config.file, deps.log));
+  const { name, issuer, audience, jwks_uri, type } = config;
+  const isCluster = type === 'kubernetes';
+  return tokenVerifier({
+    ...{ name, issuer, audience, algorithms: OPERATOR_ALGORITHMS },
+    keys: operatorKeys(jwks_uri, OPERATOR_ALGORITHMS, deps, 'workloads'),
+    rules: config.allow.map(({ subject, workload_ids = null, security_contexts, tenant = null }) => ({
+      subject: isCluster ? SERVICE_ACCOUNT + subject.replace('/', ':') : subject,
+      ...{ workload_ids, security_contexts, tenant },
+    })),
+    workload_of: (subject) => (isCluster ? subject.slice(SERVICE_ACCOUNT.length).replace(':', '/') : subject),
+  });
 }
 
 function tellOperators(auth: Config['auth'], url: string, log: Log): void {

@@ -6,6 +6,7 @@ import { packageVersion } from '../version.ts';
 import { addAudit } from './audit.ts';
 import { addCall } from './call.ts';
 import { addCanI } from './can-i.ts';
+import { addEnroll } from './enroll.ts';
 import { addInit } from './init.ts';
 import { addKeygen } from './keygen.ts';
 import { CliError, type Console, EXIT } from './output.ts';
@@ -44,6 +45,7 @@ export function createProgram(deps: CliDeps): Command {
     addTools,
     addKeygen,
     addToken,
+    addEnroll,
     addAudit,
     addInit,
     addSchema,

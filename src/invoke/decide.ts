@@ -4,7 +4,7 @@
  */
 import { GatewayError } from '../errors.ts';
 import { type Denial, evaluate } from '../policy/evaluate.ts';
-import { compileToolPattern } from '../policy/match.ts';
+import { compileToolPattern, intersectPatterns } from '../policy/match.ts';
 import { selectContext, UNIFORM_DENIAL } from '../policy/select.ts';
 import {
   type Capability,
@@ -25,7 +25,7 @@ import { type Limiter, limitKey } from './limit.ts';
 export interface Rights {
   readonly context: SecurityContext;
   readonly tenant: Tenant | null;
-  /** The token's scopes, which only narrow; null: it has none. */
+  /** What the scopes of token and session leave, for they only narrow; null: they leave all. */
   readonly tool_patterns: readonly Matcher[] | null;
 }
 
@@ -46,7 +46,7 @@ export interface Requested {
 }
 
 /** The context that the token names. Throws POLICY_TOOL_NOT_ALLOWED when it grants nothing. */
-export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Rights {
+export function rightsOf(snapshot: Snapshot, { issuer, identity, session }: Caller): Rights {
   const selected = selectContext(snapshot, {
     iss: issuer.issuer,
     tenant_id: identity.tenant_id,
@@ -55,7 +55,13 @@ export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Righ
   if ('error' in selected) {
     throw new GatewayError(selected.error, UNIFORM_DENIAL, { cause: new Error(selected.reason) });
   }
-  return { ...selected, tool_patterns: identity.tool_patterns?.map(scopePattern) ?? null };
+  return {
+    ...selected,
+    tool_patterns: intersectPatterns(
+      identity.tool_patterns?.map(scopePattern) ?? null,
+      session?.allowed_tool_patterns?.map(scopePattern) ?? null,
+    ),
+  };
 }
 
 /** Throws the first error of steps 8 to 10, or of the tool and its arguments; else the permit. */

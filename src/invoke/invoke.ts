@@ -27,12 +27,14 @@ import { decide, occupy, type Permit, rightsOf } from './decide.ts';
 import { type ExecuteDeps, execute } from './execute.ts';
 import type { Limiter } from './limit.ts';
 import { replayClaim } from './replay.ts';
+import type { SessionFinder } from './session.ts';
 import { describeTool, type ToolDescription } from './tools.ts';
 
 export interface InvokerDeps extends ExecuteDeps {
   readonly holder: SnapshotHolder;
   readonly store: Store;
   readonly limiter: Limiter;
+  readonly sessions: SessionFinder;
   readonly newId: () => string;
   readonly limits: { readonly call_timeout_ms: number; readonly max_in_flight: number };
 }
@@ -66,7 +68,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
       call.envelope = envelope;
       checkFreshness(envelope, deps.clock.now()); //                                      2
       const snapshot = snapshotOf(call);
-      call.caller = await authenticate(snapshot, envelope, deps.clock.now()); //          3 to 6
+      call.caller = await authenticate(snapshot, deps.sessions, envelope, deps.clock.now()); // 3 to 6
       const verdict = attempt(() => permitOf(snapshot, call.caller!, envelope)); //       8 to 10, heard below
       const intent_id = await admit(call, call.caller, verdict); //                       7, with the intent
       return await carryOut(call, call.caller, heard(verdict), intent_id, gone); //       11
@@ -127,7 +129,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     const call = begin(deps);
     try {
       const snapshot = snapshotOf(call);
-      call.caller = await authenticateBearer(snapshot, security_token, deps.clock.now());
+      call.caller = await authenticateBearer(snapshot, deps.sessions, security_token, deps.clock.now());
       return listTools(snapshot, call.caller);
     } catch (error) {
       throw await reject(call, error);

@@ -68,7 +68,12 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
 
 /** Packages that belong to one place; a place that ends with `/` is a folder. */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  'better-sqlite3': ['store/sqlite-file.ts', 'store/sqlite-ledger.ts', 'store/sqlite-reader.ts'],
+  'better-sqlite3': [
+    'store/sqlite-file.ts',
+    'store/sqlite-ledger.ts',
+    'store/sqlite-reader.ts',
+    'store/sqlite-sessions.ts',
+  ],
   pg: ['store/postgres.ts'],
   koa: ['serve/'],
   '@koa/router': ['serve/'],

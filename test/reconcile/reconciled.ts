@@ -63,6 +63,7 @@ export async function reconcile(
     policy: 'keep-last-good',
     allow_prune: false,
     holder,
+    own_issuer: null,
     clock: systemClock,
     log,
     newId,

@@ -47,6 +47,8 @@ async function serve(
   let ids = 0;
   const app = createDataPlane({
     invoker: { invoke: unexpected, tools: unexpected, ...invoker },
+    attest: unexpected,
+    jwks: unexpected,
     clock: { now: () => NOW, monotonic: () => 0 },
     log,
     newId: () => `id-${++ids}`,
