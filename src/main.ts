@@ -5,14 +5,17 @@ import type { EventBody } from './audit/event.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
 import { type Clock, isoTime, systemClock } from './clock.ts';
-import { type Config, ConfigError, gitEnvironment, type VerifierConfig } from './config.ts';
-import { requestCredentials } from './credentials/inject.ts';
+import { type Config, ConfigError, gitEnvironment, secretVariables, type VerifierConfig } from './config.ts';
+import { createCredentials } from './credentials/call.ts';
+import { createSources } from './credentials/sources.ts';
+import type { VerifyUser } from './credentials/user-token.ts';
 import {
   OPERATOR_ALGORITHMS,
   type Operator,
   type OperatorIssuer,
   verifyOperator,
 } from './envelope/operator.ts';
+import { USER_ALGORITHMS, verifyUser } from './envelope/user.ts';
 import { createEgress } from './execute/egress.ts';
 import { newId } from './ids.ts';
 import { createAttest } from './invoke/attest.ts';
@@ -41,12 +44,12 @@ import { createHolder } from './snapshot/holder.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { packageVersion } from './version.ts';
 
-/** Milliseconds between two sweeps of expired replay ids and sessions. */
+/** Milliseconds between two sweeps of expired replay ids. */
 const PURGE_MS = 60_000;
-/** Milliseconds that a session is kept after it expired, to be looked at and never to become active again. */
-const KEEP_SESSIONS_MS = 30 * 24 * 3_600_000;
 /** Milliseconds that the body of a request may take to come, after its headers. */
 const BODY_MS = 10_000;
+/** Milliseconds that a lease is noted for beyond the longest call: what is still under way is not taken for a crash's. */
+const LEASE_MARGIN_MS = 5_000;
 /** Milliseconds that a shutdown waits for requests of the control listener, after the calls are drained. */
 const CONTROL_DRAIN_MS = 1_000;
 
@@ -87,6 +90,21 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     closers.push(() => stopping.abort());
 
     const { header_timeout_ms, call_timeout_ms, drain_ms } = config.limits;
+    const { prefix } = config.credentials.env;
+    const sources = createSources({
+      settings: config.credentials,
+      variables: prefix === null ? null : secretVariables(prefix),
+      verifyUser: userVerifier(config.credentials.token_exchange, clock, log),
+      leases: store.leases,
+      bindings: store.bindings,
+      holder: newId(),
+      longest_call_ms: call_timeout_ms + LEASE_MARGIN_MS,
+      clock,
+      log,
+    });
+    // After the calls are drained: their leases are revoked before the gateway ends.
+    closers.push(() => sources.close());
+
     const listenAt = (bind_addr: string, app: { callback(): RequestListener }): Promise<Listener> =>
       listen(app.callback(), {
         bind_addr,
@@ -102,10 +120,11 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       const at = { id: newId(), execution_id: null, tenant_id, revision: status().revision };
       return store.append([{ ...event, ...at, created_at: isoTime(clock.now()) }]);
     };
-    const finder = createSessionFinder(store.sessions, clock);
-    const maker = createSessionMaker({ holder, store, finder, own_issuer, clock, newId });
+    const finder = createSessionFinder(store.sessions);
+    const maker = createSessionMaker({ holder, store, own_issuer, clock, newId });
     const controlPlane = createControlPlane({
       status,
+      credentials: sources.status,
       resources: () => resourcesOf(states(), applied()),
       manifests: () => writeInForce(applied(), status().revision),
       draft: createDrafts({ applied, states }),
@@ -135,7 +154,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     tellOperators(config.auth, control.url, log);
 
     let draining = false;
-    const notReady = () => (draining ? 'shutting down' : reconciler.notReady());
+    const notReady = () => (draining ? 'shutting down' : (reconciler.notReady() ?? sources.notReady()));
     const metricsPage = createMetrics({ version: packageVersion(), status, notReady });
     const metrics = await listenAt(config.network.metrics_bind_addr, metricsPage);
     closers.push(() => metrics.close(0));
@@ -150,7 +169,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       limiter,
       sessions: finder,
       egress,
-      credentials: requestCredentials({}),
+      credentials: createCredentials({ providers: sources.providers, clock }),
       clock,
       newId,
       limits: config.limits,
@@ -168,6 +187,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       limits: config.limits,
       notReady,
       revision,
+      openbao: () => sources.status().openbao?.health ?? null,
     });
     const data = await listenAt(config.network.bind_addr, dataPlane);
     closers.push(() => {
@@ -176,10 +196,9 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     });
 
     const purge = setInterval(() => {
-      Promise.all([
-        store.purgeReplay(clock.now()),
-        store.sessions.purge(clock.now() - KEEP_SESSIONS_MS),
-      ]).catch((error: unknown) => log.warn({ err: error }, 'what has expired could not be purged'));
+      store
+        .purgeReplay(clock.now())
+        .catch((error: unknown) => log.warn({ err: error }, 'expired replay ids could not be purged'));
     }, PURGE_MS);
     closers.push(() => clearInterval(purge));
 
@@ -237,6 +256,23 @@ function verifierOf(
     })),
     workload_of: (subject) => (isCluster ? subject.slice(SERVICE_ACCOUNT.length).replace(':', '/') : subject),
   });
+}
+
+/** Who the user of a token is. null itself: no issuer of such tokens is named. */
+function userVerifier(
+  settings: Config['credentials']['token_exchange'],
+  clock: Clock,
+  log: Log,
+): VerifyUser | null {
+  const { user_issuer, user_audience, user_jwks_uri, user_tenant_claim } = settings;
+  if (user_issuer === null || user_audience === null || user_jwks_uri === null) return null;
+  const issuer = {
+    issuer: user_issuer,
+    audience: user_audience,
+    keys: operatorKeys(user_jwks_uri, USER_ALGORITHMS, { clock, log }),
+    tenant_claim: user_tenant_claim,
+  };
+  return (jwt) => verifyUser(jwt, issuer, clock.now());
 }
 
 function tellOperators(auth: Config['auth'], url: string, log: Log): void {

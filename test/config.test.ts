@@ -292,7 +292,6 @@ describe('what this version has not', () => {
   test.each([
     ['network: {grpc_bind_addr: "0.0.0.0:1"}', 'network.grpc_bind_addr'],
     ['cli: {max_concurrency: 2}', 'cli'],
-    ['credentials: {openbao: {addr: "http://bao.example"}}', 'credentials'],
     ['ui: {enabled: false}', 'ui'],
   ])('is warned of where nothing depends on it: %s', (line, key) => {
     const { warnings } = load(withSpec(line));
@@ -379,7 +378,6 @@ describe('the environment', () => {
       '10.0.0.1, 10.0.0.2',
       /spec\.network\.trusted_proxies has no effect/,
     ],
-    ['SEAL_GATEWAY_OPENBAO_ADDR', 'x', /^environment variable SEAL_GATEWAY_OPENBAO_ADDR has no effect/],
     [
       'SEAL_GATEWAY_SEMANTIC_JUDGE_URL',
       'x',

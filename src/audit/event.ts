@@ -15,6 +15,7 @@ export type EventType =
   | 'ManifestApplied'
   | 'ManifestRejected'
   | 'ManifestRemoved'
+  | 'AuditTrimmed'
   | 'ManifestProposed'
   | 'ManifestProposalFailed'
   | 'ReconcileCompleted'

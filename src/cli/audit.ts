@@ -98,6 +98,7 @@ const EVENT_TYPES: Readonly<Record<EventType, true>> = {
   AttestationSucceeded: true,
   AttestationFailed: true,
   ReconcileCompleted: true,
+  AuditTrimmed: true,
 };
 
 function filterOptions(command: Command): Command {

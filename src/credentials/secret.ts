@@ -1,5 +1,6 @@
 /** A value that no print, copy or serialisation shows. */
 import { inspect } from 'node:util';
+import type { Mask } from './mask.ts';
 
 const MASK = '[secret]';
 
@@ -42,4 +43,6 @@ export interface RequestSecrets {
   /** Names are lower case. */
   readonly headers: Readonly<Record<string, Secret>>;
   readonly query: Readonly<Record<string, Secret>>;
+  /** Masks the secrets of the call in what comes back; absent: there are none. */
+  readonly mask?: Mask;
 }

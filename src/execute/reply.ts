@@ -60,13 +60,17 @@ export function mediaType(contentType: string | undefined): string | null {
   return type === undefined || type === '' ? null : type;
 }
 
+export function isJson(type: string | null): boolean {
+  return type !== null && JSON_TYPE.test(type);
+}
+
 /** JSON when the body is JSON, else text, or {@link Binary}; null for an empty body. */
 export function readBody(body: Buffer, contentType: string | undefined): Reading {
   if (body.length === 0) return { value: null };
   const type = mediaType(contentType);
   if (type !== null && BINARY_TYPE.test(type)) return { value: binary(body) };
   const text = decodeText(body, contentType);
-  if (type !== null && JSON_TYPE.test(type)) {
+  if (isJson(type)) {
     return text === null ? { problem: 'is not text' } : readJson(text);
   }
   if (text === null) return { value: binary(body) };

@@ -1,10 +1,11 @@
 /** Requests to the REST APIs behind the gateway. */
+import type { Mask } from '../credentials/mask.ts';
 import { type RequestSecrets, reveal } from '../credentials/secret.ts';
 import { GatewayError } from '../errors.ts';
 import type { Api } from '../snapshot/snapshot.ts';
 import type { Egress } from './egress.ts';
 import { exchange, type Place, type RawReply, tooLarge, upstreamError } from './exchange.ts';
-import { decodeBody, excerpt, mediaType, readBody } from './reply.ts';
+import { decodeBody, excerpt, isJson, mediaType, readBody } from './reply.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -87,11 +88,13 @@ export async function sendRequest(
       max_bytes: api.max_response_bytes,
     },
   );
-  return readReply(raw, place, api.max_response_bytes);
+  return readReply(raw, place, api.max_response_bytes, request.secrets?.mask ?? null);
 }
 
-async function readReply(raw: RawReply, place: Place, limit: number): Promise<Reply> {
-  const { status, headers } = raw;
+/** The reply as everybody may see it: an upstream that echoes a credential must not pass it on to the caller. */
+async function readReply(raw: RawReply, place: Place, limit: number, mask: Mask | null): Promise<Reply> {
+  const { status } = raw;
+  const headers = mask === null ? raw.headers : maskHeaders(raw.headers, mask);
   const body = await decodeBody(raw.body, headers['content-encoding'], limit);
   if (body === 'too large') throw tooLarge(place, limit, status);
   if (body === 'unreadable') {
@@ -100,10 +103,15 @@ async function readReply(raw: RawReply, place: Place, limit: number): Promise<Re
     });
   }
   const content_type = mediaType(headers['content-type']);
-  const read = readBody(body, headers['content-type']);
-  if ('value' in read) return { status, headers, content_type, value: read.value, bytes: body.length };
+  // JSON is masked once it is read: its escapes hide a value, and the mask in the place of a number would break it.
+  const shown = mask === null || isJson(content_type) ? body : mask.bytes(body);
+  const read = readBody(shown, headers['content-type']);
+  if ('value' in read) {
+    const value = mask === null ? read.value : mask.value(read.value);
+    return { status, headers, content_type, value, bytes: body.length };
+  }
   // Of an error reply the status is what matters; proxies label their pages as they like.
-  const text = body.toString('utf8');
+  const text = (mask?.bytes(body) ?? body).toString('utf8');
   if (status >= 400) return { status, headers, content_type, value: text, bytes: body.length };
   const said = excerpt(text, content_type);
   throw upstreamError(
@@ -114,6 +122,10 @@ async function readReply(raw: RawReply, place: Place, limit: number): Promise<Re
       details: { status, excerpt: said },
     },
   );
+}
+
+function maskHeaders(headers: RawReply['headers'], mask: Mask): RawReply['headers'] {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, mask.text(value)]));
 }
 
 /** Path and query on the wire. What is checked here is what is sent: the URL's normal form. */

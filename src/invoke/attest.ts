@@ -102,7 +102,7 @@ export function createAttest(deps: AttestDeps): Attest {
       event_type: 'AttestationSucceeded',
       payload: { workload_id, security_context, verifier },
     };
-    if (once !== null && !(await store.admit(once, [eventOf(succeeded, tenant_id)])))
+    if (once !== null && (await store.admit(once, [eventOf(succeeded, tenant_id)])) !== 'admitted')
       throw unproven('enrollment token: it has been used before');
     return maker.establish({
       execution_id: newId(),

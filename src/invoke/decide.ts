@@ -2,6 +2,7 @@
  * May this call be made: protocol section 3, steps 8 to 10, and whether its arguments fit the tool. Reads, never
  * writes, so that it can be evaluated ahead of the replay claim and both be one commit.
  */
+import { checkMayDelegate } from '../credentials/user-token.ts';
 import { GatewayError } from '../errors.ts';
 import { type Denial, evaluate } from '../policy/evaluate.ts';
 import { compileToolPattern, intersectPatterns } from '../policy/match.ts';
@@ -18,6 +19,7 @@ import {
   visible,
   type WorkflowTool,
 } from '../snapshot/snapshot.ts';
+import type { Count, Exhausted } from '../store/store.ts';
 import type { Caller } from './authenticate.ts';
 import { type Limiter, limitKey } from './limit.ts';
 
@@ -87,6 +89,7 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
   const limits = limitsOf(caller, rights, decision.capability, requested.tool);
   checkLimits(limits, rights.tenant, limiter)();
   const runnable = runnableTool(tool, requested.tool);
+  checkDelegation(runnable, decision.capability);
   checkArguments(runnable, requested);
   return {
     ...rights,
@@ -106,6 +109,22 @@ export function occupy({ limits, tenant }: Permit, limiter: Limiter): () => void
   const release = checkLimits(limits, tenant, limiter);
   for (const { key, limit } of limits) limiter.take(key, limit);
   return release;
+}
+
+/** The call's limits as the store counts them. */
+export function countsOf({ limits }: Permit): Count[] {
+  return limits.map(({ key, limit }) => ({ key, calls: limit.calls, per_seconds: limit.per_seconds }));
+}
+
+/** What the caller hears when the gateways of the store have used up a limit together. */
+export function usedUp(
+  { limits }: Permit,
+  { key, retry_after_ms }: Exhausted,
+  limiter: Limiter,
+): GatewayError {
+  const full = limits.find((one) => one.key === key)!;
+  const { retry_after_seconds } = limiter.exhaust(key, full.limit, retry_after_ms);
+  return tooMany(`${full.what} is used up`, retry_after_seconds);
 }
 
 interface Limit {
@@ -183,6 +202,11 @@ function runnableTool(tool: Tool | undefined, name: string): WorkflowTool {
     throw new GatewayError('TOOL_UNAVAILABLE', `${name}: this version of the gateway runs no containers`);
   }
   return tool;
+}
+
+/** A tool that can only act in a user's name is refused before its first step, not in the midst. */
+function checkDelegation(tool: WorkflowTool, capability: Capability): void {
+  if (tool.steps.some(({ api }) => api.credential.kind === 'human_delegated')) checkMayDelegate(capability);
 }
 
 function checkArguments(tool: WorkflowTool, { arguments: args, inexact }: Requested): void {

@@ -10,12 +10,10 @@ import type { SnapshotHolder } from '../snapshot/holder.ts';
 import type { Issuer, Snapshot } from '../snapshot/snapshot.ts';
 import type { Session, Store } from '../store/store.ts';
 import type { OwnIssuer } from './own-issuer.ts';
-import type { SessionFinder } from './session.ts';
 
 export interface EstablishDeps {
   readonly holder: SnapshotHolder;
   readonly store: Pick<Store, 'sessions'>;
-  readonly finder: SessionFinder;
   /** null: the gateway has no key to issue tokens with. */
   readonly own_issuer: OwnIssuer | null;
   readonly clock: Clock;
@@ -56,7 +54,7 @@ export interface SessionMaker {
 }
 
 export function createSessionMaker(deps: EstablishDeps): SessionMaker {
-  const { holder, store, finder, own_issuer, clock, newId } = deps;
+  const { holder, store, own_issuer, clock, newId } = deps;
 
   const eventOf = (
     { execution_id, tenant_id }: Pick<Session, 'execution_id' | 'tenant_id'>,
@@ -80,7 +78,7 @@ export function createSessionMaker(deps: EstablishDeps): SessionMaker {
       wanted.security_token === null
         ? await issue(wanted, snapshot, now, latest)
         : await adopt(wanted, wanted.security_token, snapshot, now);
-    const { events: more = [], security_token: _, ...facts } = wanted;
+    const { events: more = [], security_token: _, workload_id, created_by, ...facts } = wanted;
     const session: Session = {
       ...facts,
       token_digest: hash('sha256', made.security_token, 'hex'),
@@ -88,14 +86,22 @@ export function createSessionMaker(deps: EstablishDeps): SessionMaker {
       expires_at: wanted.expires_at === null ? Math.min(made.expires_at, latest) : latest,
       revoked_at: null,
     };
-    const events = [...more, createdEvent(session)].map((body) => eventOf(session, body));
-    if (!(await store.sessions.put(session, events))) {
+    const events = [...more, createdEvent(session, { workload_id, created_by })];
+    const before = await store.sessions.get(session.execution_id);
+    const foreign = before !== null && before.tenant_id !== session.tenant_id;
+    const saved = foreign
+      ? 'ended'
+      : await store.sessions.save(
+          session,
+          now,
+          events.map((body) => eventOf(session, body)),
+        );
+    if (saved === 'ended') {
       throw new GatewayError(
         'SESSION_INACTIVE',
         'this execution_id had a session that was revoked or has expired, or has one of another tenant; use a new one',
       );
     }
-    finder.forget(session.execution_id);
     return { session, security_token: made.security_token };
   }
 
@@ -153,14 +159,13 @@ export function createSessionMaker(deps: EstablishDeps): SessionMaker {
         payload: { agent_id: session.agent_id, revoked_by, revoked_at: isoTime(revoked_at) },
       });
       const done = await store.sessions.revoke(execution_id, revoked_at, [event]);
-      finder.forget(execution_id);
       // Revoked before, then: by whom and when stays.
       return done ? revoked_at : ((await store.sessions.get(execution_id))?.revoked_at ?? null);
     },
   };
 }
 
-function createdEvent(session: Session): EventBody {
+function createdEvent(session: Session, by: Pick<Wanted, 'workload_id' | 'created_by'>): EventBody {
   const {
     execution_id: _,
     tenant_id: __,
@@ -171,7 +176,12 @@ function createdEvent(session: Session): EventBody {
   } = session;
   return {
     event_type: 'SessionCreated',
-    payload: { ...facts, expires_at: isoTime(session.expires_at), token_digest: `sha256:${token_digest}` },
+    payload: {
+      ...facts,
+      ...by,
+      expires_at: isoTime(session.expires_at),
+      token_digest: `sha256:${token_digest}`,
+    },
   };
 }
 

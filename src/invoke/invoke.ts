@@ -4,8 +4,11 @@
  * but their answer is heard only when the claim was good.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createRecorder, type Recorder } from '../audit/record.ts';
 import { digestArguments, redactArguments } from '../audit/redact.ts';
+import type { Principal } from '../credentials/resolve.ts';
+import { Secret } from '../credentials/secret.ts';
 import { checkFreshness } from '../envelope/freshness.ts';
 import { decodeBody, type Envelope, parseEnvelope } from '../envelope/parse.ts';
 import { GatewayError } from '../errors.ts';
@@ -23,12 +26,15 @@ import {
   executionId,
   rejection,
 } from './call.ts';
-import { decide, occupy, type Permit, rightsOf } from './decide.ts';
+import { countsOf, decide, occupy, type Permit, rightsOf, usedUp } from './decide.ts';
 import { type ExecuteDeps, execute } from './execute.ts';
 import type { Limiter } from './limit.ts';
 import { replayClaim } from './replay.ts';
 import type { SessionFinder } from './session.ts';
 import { describeTool, type ToolDescription } from './tools.ts';
+
+/** Milliseconds that a reply waits for the end of the call's credentials. */
+const END_WAIT_MS = 100;
 
 export interface InvokerDeps extends ExecuteDeps {
   readonly holder: SnapshotHolder;
@@ -41,10 +47,14 @@ export interface InvokerDeps extends ExecuteDeps {
 
 export interface Invoker {
   /**
-   * One signed call. `read` gives the body; `signal` aborts when the caller goes away. Rejects with
-   * {@link CallError}, after its rejection is in the audit trail.
+   * One signed call. `read` gives the body; `signal` aborts when the caller goes away; `user_token`: of the user for
+   * whom the agent acts. Rejects with {@link CallError}, after its rejection is in the audit trail.
    */
-  invoke(read: () => Promise<Uint8Array>, signal: AbortSignal): Promise<CallReply>;
+  invoke(
+    read: () => Promise<Uint8Array>,
+    signal: AbortSignal,
+    user_token?: string | null,
+  ): Promise<CallReply>;
   /** What the bearer of this security token may call. */
   tools(security_token: string): Promise<ToolDescription[]>;
 }
@@ -52,8 +62,12 @@ export interface Invoker {
 export function createInvoker(deps: InvokerDeps): Invoker {
   let inFlight = 0;
 
-  async function invoke(read: () => Promise<Uint8Array>, gone: AbortSignal): Promise<CallReply> {
-    const call = begin(deps);
+  async function invoke(
+    read: () => Promise<Uint8Array>,
+    gone: AbortSignal,
+    user_token: string | null = null,
+  ): Promise<CallReply> {
+    const call = begin(deps, user_token);
     let body: Uint8Array;
     try {
       // A call counts once its body is here: slow senders, who need no token, must not hold the places of others.
@@ -86,17 +100,25 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     return null;
   }
 
-  /** Claims the replay id and writes the intent, or the rejection that policy decided, as one durable unit. */
+  /** Claims the replay id, counts the call and writes the intent, or the rejection, as one durable unit. */
   async function admit(call: Call, caller: Caller, verdict: Attempt<Permit | null>): Promise<string> {
     const recorder = recorderOf(call);
     const bodies = 'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value);
     const events = bodies.map(recorder.event);
-    const free = await deps.store.admit(replayClaim(caller, call.envelope!), events);
-    if (!free) {
+    const permit = 'error' in verdict ? null : verdict.value;
+    const counts = permit === null ? [] : countsOf(permit);
+    const admission = await deps.store.admit(replayClaim(caller, call.envelope!), events, counts);
+    if (admission === 'replayed') {
       throw new GatewayError(
         'REPLAY_DETECTED',
         'this envelope or its token has been used before; sign a new one',
       );
+    }
+    if (admission !== 'admitted') {
+      // Nothing of it was stored: the rejection takes the place of the intent.
+      const error = usedUp(permit!, admission, deps.limiter);
+      await admit(call, caller, { error });
+      throw error;
     }
     call.recorded = 'error' in verdict;
     return events[0]!.id;
@@ -115,9 +137,12 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     const recorder = recorderOf(call);
     const release = occupy(permit, deps.limiter);
     try {
-      const outcome = await execute(deps, permit, { recorder, gone, timeout_ms, call_id });
+      const principal = principalOf(call, caller, permit);
+      const outcome = await execute(deps, permit, { recorder, gone, timeout_ms, call_id, principal });
       call.recorded = true;
       const event_id = await recorder.conclude(outcome.event);
+      // Meanwhile the credentials were ended, as a rule; a slow server ends them after the reply.
+      await atMost(outcome.ended, END_WAIT_MS);
       if ('error' in outcome) throw outcome.error;
       return replyOf(call, outcome.result_json, event_id);
     } finally {
@@ -126,7 +151,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   }
 
   async function tools(security_token: string): Promise<ToolDescription[]> {
-    const call = begin(deps);
+    const call = begin(deps, null);
     try {
       const snapshot = snapshotOf(call);
       call.caller = await authenticateBearer(snapshot, deps.sessions, security_token, deps.clock.now());
@@ -171,15 +196,35 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   return { invoke, tools };
 }
 
-function begin({ holder, clock, newId }: InvokerDeps): Call {
+function begin({ holder, clock, newId }: InvokerDeps, user_token: string | null): Call {
   return {
     call_id: newId(),
     snapshot: holder.current(),
     started: clock.monotonic(),
     envelope: null,
     caller: null,
+    user_token: user_token === null ? null : new Secret(user_token),
     recorded: false,
   };
+}
+
+/** On whose behalf the credentials of the call are got. */
+function principalOf(call: Call, { identity }: Caller, { tenant, context, capability }: Permit): Principal {
+  return {
+    tenant,
+    tenants: call.snapshot!.tenants,
+    agent: identity.subject,
+    context: context.name,
+    user_token: call.user_token,
+    allow_human_delegated: capability.allow_human_delegated,
+  };
+}
+
+/** Resolves with the promise, or after so many milliseconds without it. */
+async function atMost(promise: Promise<void>, ms: number): Promise<void> {
+  const stopped = new AbortController();
+  await Promise.race([promise, sleep(ms, undefined, { signal: stopped.signal, ref: false }).catch(() => {})]);
+  stopped.abort();
 }
 
 function snapshotOf(call: Call): Snapshot {

@@ -1,6 +1,7 @@
 /**
  * Rate limits and concurrency slots of one gateway, in memory (design section 4, code 2005; protocol section 3,
- * step 10). Not rate-limiter-flexible: its memory store reads the wall clock itself, sets a timer for every key
+ * step 10). Where gateways share a store they count together in it, with the intent of each call
+ * (docs/decisions/0015-postgres.md); what is here then spares the store the calls that are too many anyway. Not rate-limiter-flexible: its memory store reads the wall clock itself, sets a timer for every key
  * and has no bound on keys; and its fixed window lets twice the limit through around a boundary.
  */
 import { type Clock, systemClock } from '../clock.ts';
@@ -20,6 +21,8 @@ export interface Limiter {
   take(key: string, limit: RateLimit): RateVerdict;
   /** What {@link Limiter.take} would answer, without counting. */
   peek(key: string, limit: RateLimit): RateVerdict;
+  /** Other gateways have used up the limit: nothing is allowed for so many milliseconds. */
+  exhaust(key: string, limit: RateLimit, ms: number): RateVerdict;
   /** Takes one of `max` slots. The slot is free again when the function is called (once; more do nothing). */
   acquire(key: string, max: number): (() => void) | null;
 }
@@ -39,16 +42,20 @@ export function limitKey(...parts: readonly (string | null)[]): string {
 export function createLimiter(clock: Clock = systemClock, maxKeys: number = MAX_KEYS): Limiter {
   /** In order of use, the longest unused first. */
   const windows = new Map<string, readonly Burst[]>();
+  /** Until when (monotonic milliseconds) others have used up a limit. */
+  const exhausted = new Map<string, number>();
   const slots = new Map<string, number>();
 
   const windowKey = (key: string, limit: RateLimit): string => `${limit.per_seconds} ${key}`;
+  const waitOf = (id: string, bursts: readonly Burst[], now: number, limit: RateLimit): number =>
+    Math.max(waitMs(bursts, now, limit), (exhausted.get(id) ?? 0) - now);
 
   return {
     take(key, limit) {
       const now = clock.monotonic();
       const id = windowKey(key, limit);
       const bursts = recent(windows.get(id) ?? [], now, limit);
-      const verdict = verdictOf(waitMs(bursts, now, limit));
+      const verdict = verdictOf(waitOf(id, bursts, now, limit));
       windows.delete(id);
       windows.set(id, verdict.allowed ? withCall(bursts, now, limit) : bursts);
       if (windows.size > maxKeys) windows.delete(windows.keys().next().value!);
@@ -57,7 +64,16 @@ export function createLimiter(clock: Clock = systemClock, maxKeys: number = MAX_
 
     peek(key, limit) {
       const now = clock.monotonic();
-      return verdictOf(waitMs(recent(windows.get(windowKey(key, limit)) ?? [], now, limit), now, limit));
+      const id = windowKey(key, limit);
+      return verdictOf(waitOf(id, recent(windows.get(id) ?? [], now, limit), now, limit));
+    },
+
+    exhaust(key, limit, ms) {
+      const id = windowKey(key, limit);
+      exhausted.delete(id);
+      exhausted.set(id, clock.monotonic() + ms);
+      if (exhausted.size > maxKeys) exhausted.delete(exhausted.keys().next().value!);
+      return verdictOf(ms);
     },
 
     acquire(key, max) {

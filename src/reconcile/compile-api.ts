@@ -191,6 +191,7 @@ function egressOf(spec: SpecOf<'ApiSpec'>, base: URL, problems: Problems): Api['
     allow_private:
       (spec.egress?.allow_private ?? false) || hosts.some((host) => isIP(host) === 0 && host === own),
     allow_addresses: hosts.filter((host) => isIP(host) !== 0),
+    plain_http_credentials: spec.egress?.plain_http_credentials ?? false,
   };
 }
 

@@ -39,12 +39,19 @@ export interface Query {
 /** Where a credential comes from (one of); the value itself is never in a snapshot. */
 export type CredentialRef =
   | { readonly kind: 'none' }
-  | { readonly kind: 'static_ref'; readonly key: string; readonly field?: string | undefined }
+  | {
+      readonly kind: 'static_ref';
+      readonly key: string;
+      readonly field?: string | undefined;
+      readonly cache_seconds?: number | undefined;
+    }
   | {
       readonly kind: 'system_jit';
       readonly engine_path: string;
       readonly role: string;
       readonly field?: string | undefined;
+      /** Absent: the engine takes a GET. */
+      readonly parameters?: Readonly<Record<string, string | number | boolean>> | undefined;
     }
   | {
       readonly kind: 'human_delegated';
@@ -52,7 +59,7 @@ export type CredentialRef =
       readonly scope?: string | undefined;
     }
   | { readonly kind: 'auto'; readonly system_jit: CredentialRef; readonly human_delegated: CredentialRef }
-  | { readonly kind: 'user_bound'; readonly provider: string };
+  | { readonly kind: 'user_bound'; readonly provider: string; readonly field?: string | undefined };
 
 /** How a credential is put into a request (one of). */
 export type Inject =
@@ -77,6 +84,8 @@ export interface Api {
     readonly allow_private: boolean;
     /** Address literals allowed whatever their range. */
     readonly allow_addresses: readonly string[];
+    /** The credential may go over plain HTTP to another machine. */
+    readonly plain_http_credentials?: boolean;
   };
   readonly credential: CredentialRef;
   readonly inject: Inject;
@@ -234,6 +243,8 @@ export interface Tenant {
   readonly rate_limit: RateLimit | null;
   readonly max_concurrency: number | null;
   readonly allowed_security_contexts: readonly Matcher[] | null;
+  /** Absent: made from its name (`credentials/openbao-path.ts`). */
+  readonly openbao_namespace?: string | undefined;
 }
 
 export interface Snapshot {

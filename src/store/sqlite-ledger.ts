@@ -3,8 +3,11 @@ import { statSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { GENESIS, hashEvent } from '../audit/chain.ts';
 import type { EventType } from '../audit/event.ts';
-import { prepareSessionWriter } from './sqlite-sessions.ts';
-import type { EventRow, Outcome, Unit } from './sqlite-units.ts';
+import { type EventRow, rowOf } from './event-row.ts';
+import { prepareSessions } from './sqlite-sessions.ts';
+import { prepareTrim } from './sqlite-trim.ts';
+import type { Outcome, Unit } from './sqlite-units.ts';
+import { trimmed } from './trim.ts';
 
 interface Head {
   seq: number;
@@ -47,7 +50,8 @@ export function createLedger(db: Database, writer: string): Ledger {
        ON CONFLICT DO UPDATE SET holder = excluded.holder, in_use_until = excluded.in_use_until`,
   );
   const forgetLease = db.prepare<[string]>('DELETE FROM credential_leases WHERE lease_id = ?');
-  const sessions = prepareSessionWriter(db);
+  const sessions = prepareSessions(db);
+  const trimmer = prepareTrim(db);
   const unmoved = watchFile(db.name);
 
   const write = (rows: readonly EventRow[], head: Head): number => {
@@ -93,18 +97,22 @@ export function createLedger(db: Database, writer: string): Ledger {
       }
       case 'forget_lease':
         return forgetLease.run(unit.lease_id).changes;
-      case 'put_session': {
-        const done = sessions.put(unit.session);
-        if (done === 1) write(unit.events, head);
-        return done;
+      case 'save_session': {
+        const saved = sessions.save(unit.session, unit.now);
+        if (saved !== 0) write(unit.events, head);
+        return saved;
       }
       case 'revoke_session': {
-        const done = sessions.revoke(unit.execution_id, unit.revoked_at);
-        if (done === 1) write(unit.events, head);
-        return done;
+        const revoked = sessions.revoke(unit.execution_id, unit.now);
+        if (revoked === 1) write(unit.events, head);
+        return revoked;
       }
-      case 'purge_sessions':
-        return sessions.purge(unit.before, unit.limit);
+      case 'mark_trim': {
+        const starts = trimmer.mark(unit.before);
+        return starts === null ? 0 : write([rowOf(trimmed(unit.now, unit.before, starts))], head);
+      }
+      case 'trim':
+        return trimmer.forget(unit.limit);
     }
   };
 

@@ -1,32 +1,17 @@
 /** The reading thread of the SQLite store: answers one page of events at a time. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Database, Statement } from 'better-sqlite3';
+import type { PageRow } from './event-row.ts';
 import { openForReading } from './sqlite-file.ts';
 import { type Order, pageSql, type Term } from './sqlite-page-sql.ts';
-import { listSessions, readSession } from './sqlite-sessions.ts';
+import { readSession, readSessions } from './sqlite-sessions.ts';
 import { endOf, restOf, type Span, stepOf } from './sqlite-span.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
-import { type LeaseNote, type PositionedSession, type SessionFilter, StoreOpenError } from './store.ts';
+import { type LeaseNote, type Session, type SessionFilter, StoreOpenError } from './store.ts';
 
 export interface ReaderData {
   readonly path: string;
 }
-
-/** position, then the columns that the hash covers, then the hash. */
-export type PageRow = [
-  position: number,
-  id: string,
-  event_type: string,
-  execution_id: string | null,
-  tenant_id: string | null,
-  revision: string | null,
-  payload: string,
-  created_at: string,
-  writer: string,
-  seq: number,
-  prev_hash: string,
-  hash: string,
-];
 
 /** The next page: rows for which every term of `where` holds, in the given order. */
 export type PageRequest = {
@@ -51,10 +36,10 @@ export interface AbandonedRequest {
   readonly abandoned: { readonly holder: string; readonly now: number };
 }
 
-/** Asks for one session, or for those that match. */
+/** Asks for one session, or for those that a filter takes. */
 export interface SessionsRequest {
   readonly id: number;
-  readonly sessions: { readonly execution_id: string } | SessionFilter;
+  readonly sessions: SessionFilter | { readonly execution_id: string };
 }
 
 export type LastGoodTuple = [key: string, file: string, digest: string, data: string, manifest: string];
@@ -66,7 +51,7 @@ export type PageReply =
       readonly contents: [digest: string, content: string][];
     }
   | { readonly kind: 'abandoned'; readonly id: number; readonly leases: LeaseNote[] }
-  | { readonly kind: 'sessions'; readonly id: number; readonly sessions: PositionedSession[] }
+  | { readonly kind: 'sessions'; readonly id: number; readonly sessions: Session[] }
   | {
       readonly kind: 'page';
       readonly id: number;
@@ -86,8 +71,8 @@ const PAYLOAD = 6;
 
 if (parentPort !== null) serve(parentPort, workerData as ReaderData);
 
-type Request = PageRequest | LastGoodRequest | AbandonedRequest | SessionsRequest;
 type Port = NonNullable<typeof parentPort>;
+type Request = PageRequest | LastGoodRequest | AbandonedRequest | SessionsRequest;
 
 function serve(port: Port, data: ReaderData): void {
   const reply = (message: OpenReply | PageReply): void => port.postMessage(message);
@@ -111,7 +96,10 @@ function serve(port: Port, data: ReaderData): void {
       else if ('abandoned' in request) {
         reply({ kind: 'abandoned', id: request.id, leases: readAbandoned(db, request.abandoned) });
       } else if ('sessions' in request) {
-        reply({ kind: 'sessions', id: request.id, sessions: readSessions(db, request.sessions) });
+        const { sessions: asked } = request;
+        const sessions =
+          'execution_id' in asked ? readSession(db, asked.execution_id) : readSessions(db, asked);
+        reply({ kind: 'sessions', id: request.id, sessions });
       } else reply({ kind: 'page', id: request.id, ...readPage(db, statements, request) });
     } catch (error) {
       reply({ kind: 'error', id: request.id, message: messageOf(error) });
@@ -126,12 +114,6 @@ function readLastGood(db: Database): { rows: LastGoodTuple[]; contents: [string,
     rows: all('SELECT key, file, digest, data, manifest FROM last_good ORDER BY key'),
     contents: all('SELECT digest, content FROM last_good_contents'),
   };
-}
-
-function readSessions(db: Database, asked: SessionsRequest['sessions']): PositionedSession[] {
-  if (!('execution_id' in asked)) return listSessions(db, asked);
-  const session = readSession(db, asked.execution_id);
-  return session === null ? [] : [session];
 }
 
 function readAbandoned(db: Database, { holder, now }: AbandonedRequest['abandoned']): LeaseNote[] {

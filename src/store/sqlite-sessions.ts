@@ -1,84 +1,111 @@
-/** The sessions of the SQLite store: how its two threads write and read them. */
+/** Sessions in SQLite: what the writing thread and the reading thread do with them. */
 import type { Database } from 'better-sqlite3';
-import type { PositionedSession, Session, SessionFilter } from './store.ts';
+import type { Session, SessionFilter } from './store.ts';
 
-type Row = Omit<PositionedSession, 'allowed_tool_patterns'> & {
-  readonly allowed_tool_patterns: string | null;
-};
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1_000;
 
-const COLUMNS = [
-  'execution_id',
-  'tenant_id',
-  'agent_id',
-  'security_context',
-  'public_key',
-  'token_digest',
-  'allowed_tool_patterns',
-  'workload_id',
-  'created_by',
-  'created_at',
-  'expires_at',
-  'revoked_at',
-] as const;
+/** A session as a row of the table: patterns as JSON, the rest as it is. */
+export type SessionRow = [
+  execution_id: string,
+  agent_id: string,
+  tenant_id: string | null,
+  security_context: string,
+  public_key: string,
+  token_digest: string,
+  allowed_tool_patterns: string | null,
+  created_at: number,
+  expires_at: number,
+  revoked_at: number | null,
+];
+export const SESSION_SLOTS = 10;
 
-export interface SessionWriter {
-  /** Rows changed: 0 when the session that is there must stay. */
-  put(session: Session): number;
-  revoke(execution_id: string, revoked_at: number): number;
-  purge(time: number, limit: number): number;
+const COLUMNS = `execution_id, agent_id, tenant_id, security_context, public_key, token_digest, allowed_tool_patterns,
+  created_at, expires_at, revoked_at`;
+
+export function sessionRow(session: Session): SessionRow {
+  const { allowed_tool_patterns: patterns } = session;
+  return [
+    session.execution_id,
+    session.agent_id,
+    session.tenant_id,
+    session.security_context,
+    session.public_key,
+    session.token_digest,
+    patterns === null ? null : JSON.stringify(patterns),
+    session.created_at,
+    session.expires_at,
+    session.revoked_at,
+  ];
 }
 
-export function prepareSessionWriter(db: Database): SessionWriter {
-  const put = db.prepare(
-    `INSERT INTO sessions (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((name) => `@${name}`).join(', ')})
-       ON CONFLICT (execution_id) DO UPDATE SET ${COLUMNS.map((name) => `${name} = excluded.${name}`).join(', ')}
-       WHERE sessions.revoked_at IS NULL AND sessions.expires_at > excluded.created_at
-         AND sessions.tenant_id IS excluded.tenant_id`,
+export interface SessionWriter {
+  /** 1: a new one, 2: in place of an active one, 0: that one has ended. */
+  save(row: SessionRow, now: number): 0 | 1 | 2;
+  /** 1: it was active. */
+  revoke(execution_id: string, now: number): number;
+}
+
+export function prepareSessions(db: Database): SessionWriter {
+  const find = db.prepare<[string], { revoked_at: number | null; expires_at: number }>(
+    'SELECT revoked_at, expires_at FROM sessions WHERE execution_id = ?',
   );
-  const revoke = db.prepare<[number, string]>(
-    'UPDATE sessions SET revoked_at = ? WHERE execution_id = ? AND revoked_at IS NULL',
+  const put = db.prepare<unknown[]>(
+    `INSERT OR REPLACE INTO sessions (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  const purge = db.prepare<[number, number]>(
-    `DELETE FROM sessions WHERE position IN
-       (SELECT position FROM sessions WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`,
+  const end = db.prepare<[number, string, number]>(
+    'UPDATE sessions SET revoked_at = ? WHERE execution_id = ? AND revoked_at IS NULL AND expires_at > ?',
   );
   return {
-    put: (session) =>
-      put.run({ ...session, allowed_tool_patterns: toText(session.allowed_tool_patterns) }).changes,
-    revoke: (execution_id, revoked_at) => revoke.run(revoked_at, execution_id).changes,
-    purge: (time, limit) => purge.run(time, limit).changes,
+    save(row, now) {
+      const there = find.get(row[0]);
+      if (there !== undefined && (there.revoked_at !== null || there.expires_at <= now)) return 0;
+      put.run(...row);
+      return there === undefined ? 1 : 2;
+    },
+    revoke: (execution_id, now) => end.run(now, execution_id, now).changes,
   };
 }
 
-/** null: there is none. */
-export function readSession(db: Database, execution_id: string): PositionedSession | null {
-  const row = db.prepare<[string], Row>('SELECT * FROM sessions WHERE execution_id = ?').get(execution_id);
-  return row === undefined ? null : toSession(row);
-}
-
-export function listSessions(db: Database, filter: SessionFilter): PositionedSession[] {
-  const { tenant_id, agent_id, active_at, before, limit } = filter;
-  const terms: [sql: string, value: string | number | undefined][] = [
-    ['tenant_id = ?', tenant_id],
-    ['agent_id = ?', agent_id],
-    ['revoked_at IS NULL AND expires_at > ?', active_at],
-    ['position < ?', before],
-  ];
-  const given = terms.filter(([, value]) => value !== undefined);
-  const where = given.length === 0 ? '' : `WHERE ${given.map(([sql]) => sql).join(' AND ')}`;
+export function readSession(db: Database, execution_id: string): Session[] {
   return db
-    .prepare<unknown[], Row>(`SELECT * FROM sessions ${where} ORDER BY position DESC LIMIT ?`)
-    .all(...given.map(([, value]) => value), limit)
-    .map(toSession);
+    .prepare<[string], SessionRow>(`SELECT ${COLUMNS} FROM sessions WHERE execution_id = ?`)
+    .raw()
+    .all(execution_id)
+    .map(sessionOf);
 }
 
-function toText(patterns: Session['allowed_tool_patterns']): string | null {
-  return patterns === null ? null : JSON.stringify(patterns);
+export function readSessions(db: Database, filter: SessionFilter): Session[] {
+  const { tenant_id, active_at, after, limit = DEFAULT_LIMIT } = filter;
+  const terms: [term: string, ...values: unknown[]][] = [];
+  if (tenant_id !== undefined) terms.push(['tenant_id IS ?', tenant_id]);
+  if (active_at !== undefined) terms.push(['revoked_at IS NULL AND expires_at > ?', active_at]);
+  if (after !== undefined) {
+    terms.push(['(created_at, execution_id) < (?, ?)', after.created_at, after.execution_id]);
+  }
+  const where = terms.length > 0 ? `WHERE ${terms.map(([term]) => term).join(' AND ')}` : '';
+  return db
+    .prepare<unknown[], SessionRow>(
+      `SELECT ${COLUMNS} FROM sessions ${where} ORDER BY created_at DESC, execution_id DESC LIMIT ?`,
+    )
+    .raw()
+    .all(...terms.flatMap(([, ...values]) => values), Math.min(limit, MAX_LIMIT))
+    .map(sessionOf);
 }
 
-function toSession({ allowed_tool_patterns, ...row }: Row): PositionedSession {
+function sessionOf(row: SessionRow): Session {
+  const [execution_id, agent_id, tenant_id, security_context, public_key, token_digest, patterns] = row;
+  const [, , , , , , , created_at, expires_at, revoked_at] = row;
   return {
-    ...row,
-    allowed_tool_patterns: allowed_tool_patterns === null ? null : JSON.parse(allowed_tool_patterns),
+    execution_id,
+    agent_id,
+    tenant_id,
+    security_context,
+    public_key,
+    token_digest,
+    allowed_tool_patterns: patterns === null ? null : JSON.parse(patterns),
+    created_at,
+    expires_at,
+    revoked_at,
   };
 }

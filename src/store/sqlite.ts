@@ -3,9 +3,11 @@
  * (`synchronous=FULL`). One thread writes, another reads; the event loop only hands over and awaits.
  * Decision and measurements: docs/decisions/0003-audit-store.md.
  */
-import type { Clock } from '../clock.ts';
+import { type Clock, isoTime } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
+import { newId } from '../ids.ts';
 import { type Log, silentLog } from '../log.ts';
+import { packageVersion } from '../version.ts';
 import { createPageReader } from './sqlite-pages.ts';
 import { openQueue } from './sqlite-queue.ts';
 import { spawnThread } from './sqlite-thread.ts';
@@ -14,15 +16,16 @@ import {
   encodeAppend,
   encodeForgetLease,
   encodeKeep,
+  encodeMarkTrim,
   encodeNoteLease,
   encodePurge,
-  encodePurgeSessions,
-  encodePutSession,
   encodeRevokeSession,
+  encodeSaveSession,
+  encodeTrim,
   type Message,
 } from './sqlite-units.ts';
 import type { WriterData } from './sqlite-writer.ts';
-import type { EventReader, Store } from './store.ts';
+import type { EventReader, Presence, Store } from './store.ts';
 
 export interface SqliteOptions {
   /** The database file; made, with its directory, when it is not there. */
@@ -35,8 +38,10 @@ export interface SqliteOptions {
   readonly busy_timeout_ms?: number;
 }
 
-/** Rows forgotten in one transaction, so that calls need not wait long behind it. */
+/** Replay ids forgotten in one transaction, so that calls need not wait long behind it. */
 const PURGE_UNIT = 2_000;
+/** Events forgotten in one transaction: each is a row of several indexes. */
+const TRIM_UNIT = 500;
 
 /** Opens the store for writing; rejects with StoreOpenError. */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
@@ -51,6 +56,12 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     },
   });
   const reader = createPageReader(() => spawnThread('sqlite-reader', { path }));
+  const self = {
+    instance: newId(),
+    version: packageVersion(),
+    started_at: isoTime(options.clock.now()),
+  };
+  let presence: Presence | null = null;
   log.info({ duration_ms: Math.round(options.clock.monotonic() - started) }, 'the audit store is open');
 
   return {
@@ -61,24 +72,44 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     },
     async admit(claim, events) {
       const free = await queue.submit(encoded(() => encodeAdmit(claim, events)));
-      return free === 1;
+      return free === 1 ? 'admitted' : 'replayed';
     },
-    purgeReplay: (now) => inUnits((limit) => queue.submit(encodePurge(now, limit))),
+    async purgeReplay(now) {
+      let forgotten = 0;
+      while (true) {
+        const purged = await queue.submit(encodePurge(now, PURGE_UNIT));
+        forgotten += purged;
+        if (purged < PURGE_UNIT) return forgotten;
+      }
+    },
+    async trim(before) {
+      if ((await queue.submit(encodeMarkTrim(before, options.clock.now()))) === 0) return 0;
+      let forgotten = 0;
+      while (true) {
+        const trimmed = await queue.submit(encodeTrim(TRIM_UNIT));
+        forgotten += trimmed;
+        if (trimmed < TRIM_UNIT) return forgotten;
+      }
+    },
+    async announce(said) {
+      presence = said;
+    },
+    // One gateway's own file: there are no others.
+    async replicas() {
+      return presence === null ? [] : [{ ...self, ...presence, seen_at: isoTime(options.clock.now()) }];
+    },
     sessions: {
-      async put(session, events) {
-        return (await queue.submit(encoded(() => encodePutSession(session, events)))) === 1;
+      async save(session, now, events) {
+        const saved = await queue.submit(encoded(() => encodeSaveSession(session, now, events)));
+        return saved === 0 ? 'ended' : saved === 1 ? 'created' : 'replaced';
       },
       async get(execution_id) {
-        const [found] = await reader.sessions({ execution_id });
-        return found ?? null;
-      },
-      async revoke(execution_id, revoked_at, events) {
-        return (
-          (await queue.submit(encoded(() => encodeRevokeSession(execution_id, revoked_at, events)))) === 1
-        );
+        return (await reader.sessions({ execution_id }))[0] ?? null;
       },
       list: reader.sessions,
-      purge: (time) => inUnits((limit) => queue.submit(encodePurgeSessions(time, limit))),
+      async revoke(execution_id, now, events) {
+        return (await queue.submit(encoded(() => encodeRevokeSession(execution_id, now, events)))) === 1;
+      },
     },
     leases: {
       async note(lease) {
@@ -106,16 +137,6 @@ export async function openSqliteReader(options: { readonly path: string }): Prom
   const reader = createPageReader(() => spawnThread('sqlite-reader', { path: options.path }));
   await reader.open();
   return { query: reader.query, scan: reader.scan, close: reader.close };
-}
-
-/** Forgets unit by unit, until one is not full; how many in all. */
-async function inUnits(forget: (limit: number) => Promise<number>): Promise<number> {
-  let forgotten = 0;
-  while (true) {
-    const some = await forget(PURGE_UNIT);
-    forgotten += some;
-    if (some < PURGE_UNIT) return forgotten;
-  }
 }
 
 function encoded(encode: () => Message): Message {

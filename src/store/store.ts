@@ -9,6 +9,23 @@ export interface ReplayClaim {
   readonly expires_at: number;
 }
 
+/** A limit that a call counts against, wherever it is made. */
+export interface Count {
+  readonly key: string;
+  /** No more than these in any span of `per_seconds`. */
+  readonly calls: number;
+  readonly per_seconds: number;
+}
+
+/** A limit that the gateways of this store have used up together. */
+export interface Exhausted {
+  readonly key: string;
+  /** Milliseconds until one more call may fit. */
+  readonly retry_after_ms: number;
+}
+
+export type Admission = 'admitted' | 'replayed' | Exhausted;
+
 export interface EventFilter {
   readonly event_type?: EventType | undefined;
   readonly execution_id?: string | undefined;
@@ -160,65 +177,6 @@ export interface CredentialBindings {
   revoke(id: string): Promise<boolean>;
 }
 
-/** Whose envelopes a key may sign, until when, and with which rights (protocol: sessions). */
-export interface Session {
-  /** Unique; the `exec_id` of its tokens. */
-  readonly execution_id: string;
-  readonly tenant_id: string | null;
-  /** The `sub` of its tokens. */
-  readonly agent_id: string;
-  readonly security_context: string;
-  /** 32 bytes, base64url without padding: the Ed25519 key that signs the envelopes. */
-  readonly public_key: string;
-  /** Hex SHA-256 of the token that it was made with; the token itself is nowhere. */
-  readonly token_digest: string;
-  /** What its calls are narrowed to; null: not at all. An empty list allows nothing. */
-  readonly allowed_tool_patterns: readonly string[] | null;
-  /** null: it was provisioned by an operator. */
-  readonly workload_id: string | null;
-  /** The operator, or the verifier that vouched for the workload. */
-  readonly created_by: string;
-  /** Milliseconds since the Unix epoch. */
-  readonly created_at: number;
-  readonly expires_at: number;
-  /** null: it was not revoked. */
-  readonly revoked_at: number | null;
-}
-
-/** A session with its position in the store's own order. */
-export interface PositionedSession extends Session {
-  readonly position: number;
-}
-
-export interface SessionFilter {
-  readonly tenant_id?: string | undefined;
-  readonly agent_id?: string | undefined;
-  /** Only sessions that are neither revoked nor expired at this time (milliseconds since the Unix epoch). */
-  readonly active_at?: number | undefined;
-  /** Only sessions before this position (keyset paging, back from the newest). */
-  readonly before?: number | undefined;
-  /** From 1 to {@link MAX_QUERY_LIMIT}. */
-  readonly limit: number;
-}
-
-/** Sessions. Every method rejects with AUDIT_UNAVAILABLE when the store cannot be used. */
-export interface Sessions {
-  /**
-   * One durable unit with its events. An active session of the same tenant is replaced and keeps its position. False,
-   * and nothing is stored: the id has a session of another tenant, or one that was revoked or had expired at
-   * `session.created_at`, and such a one never becomes active again.
-   */
-  put(session: Session, events: readonly AuditEvent[]): Promise<boolean>;
-  /** null: there is none. */
-  get(execution_id: string): Promise<Session | null>;
-  /** One durable unit with its events. False, and nothing is stored: there is none, or it was revoked before. */
-  revoke(execution_id: string, revoked_at: number, events: readonly AuditEvent[]): Promise<boolean>;
-  /** The newest that match, newest first. Rejects with INVALID_ARGUMENTS for a filter that makes no sense. */
-  list(filter: SessionFilter): Promise<PositionedSession[]>;
-  /** Forgets sessions that expired before `time` (milliseconds since the Unix epoch); resolves to how many. */
-  purge(time: number): Promise<number>;
-}
-
 export interface Store extends EventReader {
   readonly sessions: Sessions;
   readonly leases: Leases;
@@ -231,12 +189,90 @@ export interface Store extends EventReader {
   /** Resolves when the events are durable. Rejects with AUDIT_UNAVAILABLE, and then none of them is stored. */
   append(events: readonly AuditEvent[]): Promise<void>;
   /**
-   * One atomic unit: claims the replay id and, when it was free, appends the events. Resolves, when that is durable,
-   * to whether the id was free. Rejects with AUDIT_UNAVAILABLE, and then neither claim nor event is stored.
+   * One atomic unit: claims the replay id and, when it was free, counts the call and appends the events. Resolves,
+   * when that is durable, to how it went; unless `admitted`, neither event nor count is stored, and when a limit is
+   * used up the id stays free. A store of one gateway leaves limits to that gateway's memory and finds none used up.
+   * Rejects with AUDIT_UNAVAILABLE, and then nothing is stored.
    */
-  admit(claim: ReplayClaim, events: readonly AuditEvent[]): Promise<boolean>;
+  admit(claim: ReplayClaim, events: readonly AuditEvent[], counts?: readonly Count[]): Promise<Admission>;
   /** Forgets replay ids that expired before `now` (milliseconds since the Unix epoch); resolves to how many. */
   purgeReplay(now: number): Promise<number>;
+  /**
+   * Forgets the oldest events, those stored before `before` (milliseconds since the Unix epoch); a store may keep some
+   * of them a few days longer. Where the chains begin from then on is said in an event of its own, AuditTrimmed.
+   * Resolves to how many were forgotten. Rejects with AUDIT_UNAVAILABLE.
+   */
+  trim(before: number): Promise<number>;
+  /** Says what this gateway is now; every few seconds, or the others take it for gone. Rejects with AUDIT_UNAVAILABLE. */
+  announce(presence: Presence): Promise<void>;
+  /** The gateways that use this store now, the longest running first. Rejects with AUDIT_UNAVAILABLE. */
+  replicas(): Promise<Replica[]>;
+}
+
+/** What a gateway says of itself. */
+export interface Presence {
+  /** Where its data plane listens. */
+  readonly address: string;
+  /** Of the snapshot in force; null: there is none. */
+  readonly revision: string | null;
+}
+
+export interface Replica extends Presence {
+  /** One run of a gateway. */
+  readonly instance: string;
+  readonly version: string;
+  /** ISO 8601 UTC, by the clock of the store. */
+  readonly started_at: string;
+  readonly seen_at: string;
+}
+
+/** An agent's run, provisioned or attested: its key, and what its token may do. The token itself is not kept. */
+export interface Session {
+  readonly execution_id: string;
+  /** The `sub` of its token. */
+  readonly agent_id: string;
+  readonly tenant_id: string | null;
+  readonly security_context: string;
+  /** The Ed25519 key that signs its envelopes: 32 bytes as base64url. */
+  readonly public_key: string;
+  /** SHA-256 of the security token, hex. */
+  readonly token_digest: string;
+  /** null: every tool that the context allows; an empty list allows none. */
+  readonly allowed_tool_patterns: readonly string[] | null;
+  /** Milliseconds since the Unix epoch, as all times of a session. */
+  readonly created_at: number;
+  readonly expires_at: number;
+  readonly revoked_at: number | null;
+}
+
+export interface SessionFilter {
+  /** undefined: of every tenant; null: of none. */
+  readonly tenant_id?: string | null | undefined;
+  /** Only those that are neither revoked nor expired at this time. */
+  readonly active_at?: number | undefined;
+  /** Only those after this one, in the order of the list (keyset paging). */
+  readonly after?: Pick<Session, 'created_at' | 'execution_id'> | undefined;
+  /** 100 unless told, 1,000 at most. */
+  readonly limit?: number | undefined;
+}
+
+/** All of them reject with AUDIT_UNAVAILABLE. A session that was revoked or has expired is never active again. */
+export interface Sessions {
+  /**
+   * One durable unit with its events: a new session, or an active one of the same execution replaced. `ended`: that one
+   * was revoked or has expired, and nothing was stored.
+   */
+  save(
+    session: Session,
+    now: number,
+    events: readonly AuditEvent[],
+  ): Promise<'created' | 'replaced' | 'ended'>;
+  /** null: there is none. What another gateway did is seen within half a second, what this one did at once. */
+  get(execution_id: string): Promise<Session | null>;
+  /** In order of creation, the newest first. */
+  list(filter: SessionFilter): Promise<Session[]>;
+  /** One durable unit with its events, which are stored when it was active. Resolves to whether it was. */
+  revoke(execution_id: string, now: number, events: readonly AuditEvent[]): Promise<boolean>;
 }
 
 export type OpenFailure =

@@ -32,6 +32,7 @@ export async function serveGateway(
       started: 0,
       envelope: null,
       caller: null,
+      user_token: null,
       recorded: true,
     };
     if (refusal !== undefined) throw new CallError(refusal, call);
@@ -65,6 +66,7 @@ export async function serveGateway(
     limits: { body_bytes: 65_536 },
     notReady: () => null,
     revision: () => 'rev-1',
+    openbao: () => null,
   });
   const listener = await listen(app.callback(), {
     bind_addr: '127.0.0.1:0',

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { afterAll } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { requestCredentials } from '../../src/credentials/inject.ts';
+import { createCredentials } from '../../src/credentials/call.ts';
 import { newId } from '../../src/ids.ts';
 import type { CallError, CallReply } from '../../src/invoke/call.ts';
 import { createInvoker, type Invoker, type InvokerDeps } from '../../src/invoke/invoke.ts';
@@ -126,9 +126,9 @@ export async function pipeline(parts: Parts = {}): Promise<Pipeline> {
     holder,
     store: { ...store, ...parts.store },
     limiter: createLimiter(clock),
-    sessions: createSessionFinder(store.sessions, clock),
+    sessions: createSessionFinder(store.sessions),
     egress: testEgress(),
-    credentials: requestCredentials({}),
+    credentials: createCredentials({ providers: {}, clock }),
     clock,
     newId,
     limits: { call_timeout_ms: 10_000, max_in_flight: 100, ...parts.limits },

@@ -21,6 +21,8 @@ export interface DataPlaneDeps extends ApplicationDeps {
   /** Why the gateway cannot serve calls now; null: it can. */
   readonly notReady: () => string | null;
   readonly revision: () => string | null;
+  /** How the OpenBao server is doing; null: there is none. */
+  readonly openbao: () => string | null;
 }
 
 /** The Koa application of the data plane. */
@@ -29,7 +31,8 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
 
   router.post(['/v1/invoke', '/v1/seal/invoke'], async (context) => {
     const signal = whenGone(context.res);
-    const reply = await deps.invoker.invoke(() => readBody(context.req, deps.limits.body_bytes), signal);
+    const body = () => readBody(context.req, deps.limits.body_bytes);
+    const reply = await deps.invoker.invoke(body, signal, userTokenOf(context.get('x-user-token')));
     context.type = 'application/json';
     context.body = successBody(reply);
   });
@@ -67,9 +70,12 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
 
   router.get('/readyz', (context) => {
     const reason = deps.notReady();
+    const openbao = deps.openbao();
     context.status = reason === null ? 200 : 503;
-    context.body =
-      reason === null ? { status: 'ready', revision: deps.revision() } : { status: 'not ready', reason };
+    context.body = {
+      ...(reason === null ? { status: 'ready', revision: deps.revision() } : { status: 'not ready', reason }),
+      ...(openbao !== null && { openbao }),
+    };
   });
 
   return createApplication(router, deps, { challenge: 'SEAL', before: [] });
@@ -91,6 +97,12 @@ function parseJson(body: Uint8Array): unknown {
   } catch {
     throw new GatewayError('INVALID_ARGUMENTS', 'the body is not JSON');
   }
+}
+
+/** The token alone, or as one writes a bearer. null: there is none; whether it is one is judged when it is needed. */
+function userTokenOf(header: string): string | null {
+  const token = header.replace(/^Bearer /i, '').trim();
+  return token === '' ? null : token;
 }
 
 /** Aborts when the client goes away before the reply is sent. */

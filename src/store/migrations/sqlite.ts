@@ -76,23 +76,26 @@ export const SQLITE_MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   `,
   `
-  -- Keys that sign envelopes for an execution. A revoked or expired one stays, so that it never becomes active again.
   CREATE TABLE sessions (
-    position              INTEGER PRIMARY KEY AUTOINCREMENT,
-    execution_id          TEXT    NOT NULL UNIQUE,
-    tenant_id             TEXT,
+    execution_id          TEXT    PRIMARY KEY NOT NULL,
     agent_id              TEXT    NOT NULL,
+    tenant_id             TEXT,
     security_context      TEXT    NOT NULL,
     public_key            TEXT    NOT NULL,
     token_digest          TEXT    NOT NULL,
+    -- JSON; absent: every tool that the context allows.
     allowed_tool_patterns TEXT,
-    workload_id           TEXT,
-    created_by            TEXT    NOT NULL,
     created_at            INTEGER NOT NULL,
     expires_at            INTEGER NOT NULL,
     revoked_at            INTEGER
-  ) STRICT;
+  ) STRICT, WITHOUT ROWID;
 
-  CREATE INDEX sessions_expires ON sessions (expires_at);
+  CREATE INDEX sessions_created ON sessions (created_at, execution_id);
+
+  -- The oldest events may be removed once the trail itself says so (AuditTrimmed).
+  DROP TRIGGER gateway_events_no_delete;
+  CREATE TRIGGER gateway_events_no_delete BEFORE DELETE ON gateway_events
+  WHEN OLD.position > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'trimmed_through'), 0)
+  BEGIN SELECT RAISE(ABORT, 'gateway_events is append-only'); END;
   `,
 ];

@@ -27,6 +27,7 @@ const CALL: Call = {
   started: 0,
   envelope: null,
   caller: null,
+  user_token: null,
   recorded: true,
 };
 
@@ -55,6 +56,7 @@ async function serve(
     limits: { body_bytes: LIMIT },
     notReady: () => null,
     revision: () => 'rev-1',
+    openbao: () => null,
     ...deps,
   });
   const listener = await listen(app.callback(), {

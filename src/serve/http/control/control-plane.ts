@@ -13,8 +13,15 @@ import { addResources, type ResourcesDeps } from './resources.ts';
 import { addSessions, type SessionsDeps } from './sessions.ts';
 import { answerWrites, type WritesDeps } from './writes.ts';
 
+export interface StatusDeps {
+  readonly status: () => ReconcileStatus;
+  /** Where credentials come from, and how that is doing. */
+  readonly credentials: () => object;
+}
+
 export type ControlPlaneDeps = ApplicationDeps &
   OperatorDeps &
+  StatusDeps &
   ResourcesDeps &
   EventsDeps &
   SessionsDeps &
@@ -26,7 +33,7 @@ const MAX_IN_FLIGHT = 16;
 /** The Koa application of the control listener. */
 export function createControlPlane(deps: ControlPlaneDeps): Koa {
   const router = createRouter();
-  router.get('/v1/status', answerStatus(deps.status));
+  router.get('/v1/status', answerStatus(deps));
   addResources(router, deps);
   addEvents(router, deps);
   addSessions(router, deps);
@@ -37,7 +44,7 @@ export function createControlPlane(deps: ControlPlaneDeps): Koa {
 }
 
 /** `status --watch` asks again and again, and thousands of manifests take longer to write out than a call may wait. */
-function answerStatus(status: () => ReconcileStatus): Middleware {
+function answerStatus({ status, credentials }: StatusDeps): Middleware {
   let known: ReconcileStatus['manifests'] = [];
   let text = '[]';
   return (context) => {
@@ -48,7 +55,8 @@ function answerStatus(status: () => ReconcileStatus): Middleware {
       known = manifests;
     }
     context.type = 'application/json';
-    context.body = `${JSON.stringify(whole).slice(0, -1)},"manifests":${text}}`;
+    const head = JSON.stringify({ ...whole, credentials: credentials() });
+    context.body = `${head.slice(0, -1)},"manifests":${text}}`;
   };
 }
 

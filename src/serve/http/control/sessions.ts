@@ -17,7 +17,7 @@ export interface SessionsDeps {
 }
 
 const DEFAULT_LIMIT = 100;
-const MAX_LIMIT = 1_000;
+const MAX_LIMIT = 999;
 const PATH = '/v1/seal/sessions';
 
 export function addSessions(router: Router, { sessions, maker, clock, limits }: SessionsDeps): void {
@@ -36,21 +36,20 @@ export function addSessions(router: Router, { sessions, maker, clock, limits }: 
   });
 
   router.get(PATH, async (context) => {
-    const given = parametersOf(context.querystring, ['tenant', 'agent', 'active', 'before', 'limit']);
+    const given = parametersOf(context.querystring, ['tenant', 'active', 'after', 'limit']);
     const limit = wholeNumber('limit', given.limit) ?? DEFAULT_LIMIT;
     if (limit < 1 || limit > MAX_LIMIT) throw invalid(`limit must be from 1 to ${MAX_LIMIT}`);
     if (given.active !== undefined && given.active !== 'true') throw invalid('active can only be true');
     const found = await sessions.list({
       tenant_id: given.tenant,
-      agent_id: given.agent,
       active_at: given.active === undefined ? undefined : clock.now(),
-      before: wholeNumber('before', given.before),
+      after: given.after === undefined ? undefined : readCursor(given.after),
       // One more tells whether there is a next page.
       limit: limit + 1,
     });
     const page = found.slice(0, limit);
     const parameters = new URLSearchParams(context.querystring);
-    parameters.set('before', String(page.at(-1)?.position));
+    if (page.length > 0) parameters.set('after', cursorOf(page.at(-1)!));
     context.body = {
       sessions: page.map((session) => shown(session, clock.now())),
       next: found.length > limit ? `${PATH}?${parameters}` : null,
@@ -76,21 +75,25 @@ export function addSessions(router: Router, { sessions, maker, clock, limits }: 
   });
 }
 
+/** Where a page ends: the list is in order of creation, and ids tell those of one moment apart. */
+function cursorOf({ created_at, execution_id }: Session): string {
+  return `${created_at}.${execution_id}`;
+}
+
+function readCursor(text: string): Pick<Session, 'created_at' | 'execution_id'> {
+  const [, created_at, execution_id] = /^(\d{1,15})\.(.+)$/s.exec(text) ?? [];
+  if (created_at === undefined || execution_id === undefined)
+    throw invalid('after is not from a page of sessions');
+  return { created_at: Number(created_at), execution_id };
+}
+
 /** Without the digest of its token, which is for comparing alone. */
 function shown(session: Session, now: number) {
   const { execution_id, created_at, expires_at, revoked_at } = session;
-  const {
-    tenant_id,
-    agent_id,
-    security_context,
-    public_key,
-    allowed_tool_patterns,
-    workload_id,
-    created_by,
-  } = session;
+  const { tenant_id, agent_id, security_context, public_key, allowed_tool_patterns } = session;
   return {
     ...{ execution_id, session_status: statusOf(session, now), tenant_id, agent_id, security_context },
-    ...{ public_key, allowed_tool_patterns, workload_id, created_by },
+    ...{ public_key, allowed_tool_patterns },
     created_at: isoTime(created_at),
     expires_at: isoTime(expires_at),
     revoked_at: revoked_at === null ? null : isoTime(revoked_at),

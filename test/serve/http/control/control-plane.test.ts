@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { NOTHING_YET, type ReconcileStatus } from '../../../../src/reconcile/status.ts';
-import { aState, getJson, serveControl } from './served.ts';
+import { aState, CREDENTIALS, getJson, serveControl } from './served.ts';
 
 const COLLECTIONS = [
   ['specs', 'ApiSpec'],
@@ -18,7 +18,7 @@ test('the status is what the reconciler says', async () => {
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   });
-  expect(await response.json()).toEqual(status);
+  expect(await response.json()).toEqual({ ...status, credentials: CREDENTIALS });
 });
 
 test('the status is always the newest', async () => {
@@ -26,13 +26,13 @@ test('the status is always the newest', async () => {
   let status: ReconcileStatus = { ...NOTHING_YET, manifests };
   const url = `${await serveControl({ status: () => status })}/v1/status`;
   const get = async () => (await fetch(url)).json();
-  expect(await get()).toEqual(status);
+  expect(await get()).toEqual({ ...status, credentials: CREDENTIALS });
   status = { ...status, error: 'held', watch: 'scanning' };
-  expect(await get()).toEqual(status);
+  expect(await get()).toEqual({ ...status, credentials: CREDENTIALS });
   status = { ...status, manifests: [aState({ status: 'Stale' })] };
-  expect(await get()).toEqual(status);
+  expect(await get()).toEqual({ ...status, credentials: CREDENTIALS });
   status = { ...status, manifests: [] };
-  expect(await get()).toEqual(status);
+  expect(await get()).toEqual({ ...status, credentials: CREDENTIALS });
 });
 
 describe.each(COLLECTIONS)('/v1/%s', (collection, kind) => {

@@ -17,10 +17,14 @@ const unexpected = (): never => {
   throw new Error('this is not called');
 };
 
+/** Where credentials come from: nowhere. */
+export const CREDENTIALS = { openbao: null, development_providers: [], open_leases: 0 };
+
 /** The URL. Whoever is on this machine is an operator, unless told otherwise. */
 export async function serveControl(deps: Partial<ControlPlaneDeps> = {}): Promise<string> {
   const app = createControlPlane({
     status: () => NOTHING_YET,
+    credentials: () => CREDENTIALS,
     resources: () => [],
     manifests: () => [],
     draft: unexpected,
