@@ -52,6 +52,15 @@ export interface Config {
       readonly gnupg_home: string | null;
     } | null;
   };
+  /** The gateway's own tokens. */
+  readonly issuer: {
+    /** null: it issues none. */
+    readonly key_file: string | null;
+    readonly issuer: string;
+    readonly audience: string;
+    readonly token_ttl_seconds: number;
+  };
+  readonly attestation: { readonly verifiers: readonly VerifierConfig[] };
   readonly control: {
     /** Where writes become proposals; null: nowhere. */
     readonly git: {
@@ -122,6 +131,22 @@ export interface Config {
   readonly log: { readonly level: LogLevel };
 }
 
+export type VerifierConfig = { readonly name: string } & (
+  | { readonly type: 'enrollment_token'; readonly file: string }
+  | {
+      readonly type: 'oidc' | 'kubernetes';
+      readonly issuer: string;
+      readonly audience: string;
+      readonly jwks_uri: string;
+      readonly allow: readonly {
+        readonly subject: string;
+        readonly workload_ids?: readonly string[];
+        readonly security_contexts: readonly string[];
+        readonly tenant?: string;
+      }[];
+    }
+);
+
 /** A configuration that cannot be used; each problem says what, where and how to mend it. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
@@ -169,7 +194,7 @@ const OTHER_NAMES = new Set([
 ]);
 
 /** Settings that are safe to ignore: what they configure is absent and fails closed. */
-const IGNORED = ['network.grpc_bind_addr', 'network.trusted_proxies', 'issuer', 'attestation', 'cli', 'ui'];
+const IGNORED = ['network.grpc_bind_addr', 'network.trusted_proxies', 'cli', 'ui'];
 
 const schema = JSON.parse(
   readFileSync(new URL('../schemas/GatewayConfig.schema.json', import.meta.url), 'utf8'),
@@ -371,7 +396,7 @@ function keysAt(pointer: string): string[] {
 }
 
 /** What no schema can say. */
-function check({ database, tls, network, auth, credentials }: Config): string[] {
+function check({ database, tls, network, auth, issuer, attestation, credentials }: Config): string[] {
   const problems: string[] = [];
   const database_problem = databaseProblem(database.url);
   if (database_problem !== null) problems.push(`spec.database.url: ${database_problem}`);
@@ -391,7 +416,32 @@ function check({ database, tls, network, auth, credentials }: Config): string[] 
   problems.push(...checkOpenBao(credentials), ...checkTokenExchange(credentials.token_exchange));
   const jwks = auth.operator_jwks_uri === null ? null : jwksProblem(auth.operator_jwks_uri);
   if (jwks !== null) problems.push(`spec.auth.operator_jwks_uri: ${jwks}`);
+  const names = new Set<string>();
+  for (const [index, verifier] of attestation.verifiers.entries()) {
+    const at = `spec.attestation.verifiers[${index}]`;
+    if (issuer.key_file === null) problems.push(`${at} needs spec.issuer.key_file: sessions get a token`);
+    if (names.has(verifier.name)) problems.push(`${at}.name: ${verifier.name} is taken`);
+    names.add(verifier.name);
+    problems.push(...verifierProblems(verifier).map((problem) => `${at}${problem}`));
+  }
   return problems;
+}
+
+const VERIFIER_KEYS = {
+  enrollment_token: ['file'],
+  oidc: ['issuer', 'audience', 'jwks_uri', 'allow'],
+  kubernetes: ['issuer', 'audience', 'jwks_uri', 'allow'],
+} as const;
+
+function verifierProblems(verifier: VerifierConfig): string[] {
+  const wanted: readonly string[] = VERIFIER_KEYS[verifier.type];
+  const given = Object.keys(verifier).filter((key) => key !== 'name' && key !== 'type');
+  const problems = [
+    ...wanted.filter((key) => !given.includes(key)).map((key) => `.${key} is missing`),
+    ...given.filter((key) => !wanted.includes(key)).map((key) => `.${key} is not for ${verifier.type}`),
+  ];
+  const jwks = 'jwks_uri' in verifier ? jwksProblem(verifier.jwks_uri) : null;
+  return jwks === null ? problems : [...problems, `.jwks_uri: ${jwks}`];
 }
 
 function checkOpenBao({ openbao, files, env }: Config['credentials']): string[] {
@@ -481,8 +531,8 @@ function jwksProblem(uri: string): string | null {
 
 /** The settings that the gateway acts on. */
 function pick(spec: Config): Config {
-  const { manifests, network, tls, database, audit, auth, reconcile, control, credentials, limits, log } =
-    spec;
+  const { manifests, network, tls, database, audit, auth, issuer, attestation } = spec;
+  const { reconcile, control, credentials, limits, log } = spec;
   return {
     manifests,
     network: {
@@ -494,6 +544,8 @@ function pick(spec: Config): Config {
     database,
     audit,
     auth,
+    issuer,
+    attestation,
     reconcile,
     control,
     credentials,

@@ -6,7 +6,7 @@ import { EXIT } from './cli/output.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
 import { type Clock, isoTime, systemClock } from './clock.ts';
-import { type Config, gitEnvironment, secretVariables } from './config.ts';
+import { type Config, ConfigError, gitEnvironment, secretVariables, type VerifierConfig } from './config.ts';
 import { createCredentials } from './credentials/call.ts';
 import { createSources } from './credentials/sources.ts';
 import type { VerifyUser } from './credentials/user-token.ts';
@@ -21,8 +21,14 @@ import { download } from './execute/download.ts';
 import { createEgress } from './execute/egress.ts';
 import { createSlicer } from './execute/slicer.ts';
 import { newId } from './ids.ts';
+import { createAttest } from './invoke/attest.ts';
+import { enrollmentsOf } from './invoke/enrollments.ts';
+import { createSessionMaker } from './invoke/establish.ts';
 import { createInvoker } from './invoke/invoke.ts';
 import { createLimiter } from './invoke/limit.ts';
+import { createOwnIssuer, type OwnIssuer } from './invoke/own-issuer.ts';
+import { createSessionFinder } from './invoke/session.ts';
+import { enrollmentVerifier, tokenVerifier, type WorkloadVerifier } from './invoke/workload.ts';
 import type { Log } from './log.ts';
 import { createSource } from './reconcile/create-source.ts';
 import { createDrafts } from './reconcile/draft.ts';
@@ -66,6 +72,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     closers.push(() => egress.close());
 
     const holder = createHolder();
+    const own_issuer = ownIssuer(config.issuer, clock, log);
     const { dir } = config.manifests;
     const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
     const stopping = new AbortController();
@@ -78,6 +85,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       dir: remote === null ? dir : null,
       allow_prune: options.allow_prune ?? false,
       holder,
+      own_issuer: own_issuer?.issuer ?? null,
       store,
       bindings: store.bindings !== null,
       fetchDocument: ({ url, egress: allowed }, limits) =>
@@ -128,6 +136,8 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     };
     // Known once the data plane has its address.
     let replicas: () => readonly Replica[] | null = () => null;
+    const finder = createSessionFinder(store.sessions);
+    const maker = createSessionMaker({ holder, store, own_issuer, clock, newId });
     const controlPlane = createControlPlane({
       status,
       replicas: () => replicas(),
@@ -146,6 +156,8 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
               newId,
             }),
       events: store,
+      sessions: store.sessions,
+      maker,
       verifyOperator: verifyOperatorToken,
       development: config.auth.development,
       clock,
@@ -172,6 +184,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       holder,
       store,
       limiter,
+      sessions: finder,
       egress,
       slicer,
       credentials: createCredentials({ providers: sources.providers, clock }),
@@ -182,8 +195,11 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     });
 
     const revision = () => holder.current()?.revision ?? null;
+    const verifiers = config.attestation.verifiers.map((one) => verifierOf(one, { clock, log }));
     const dataPlane = createDataPlane({
       invoker,
+      attest: createAttest({ verifiers, maker, own_issuer, holder, store, limiter, clock, newId }),
+      jwks: () => own_issuer?.jwks() ?? { keys: [] },
       clock,
       log,
       newId,
@@ -228,6 +244,37 @@ function operatorVerifier(
     roles: auth.operator_roles,
   };
   return (token) => verifyOperator(token, issuer, clock.now());
+}
+
+/** null: no key is named. Throws ConfigError for one that cannot be used. */
+function ownIssuer({ key_file, ...options }: Config['issuer'], clock: Clock, log: Log): OwnIssuer | null {
+  if (key_file === null) return null;
+  try {
+    return createOwnIssuer({ key_file, ...options }, { clock, log });
+  } catch (error) {
+    throw new ConfigError([`spec.issuer.key_file: ${(error as Error).message}`]);
+  }
+}
+
+const SERVICE_ACCOUNT = 'system:serviceaccount:';
+
+function verifierOf(
+  config: VerifierConfig,
+  deps: { readonly clock: Clock; readonly log: Log },
+): WorkloadVerifier {
+  if (config.type === 'enrollment_token')
+    return enrollmentVerifier(config.name, enrollmentsOf(config.file, deps.log));
+  const { name, issuer, audience, jwks_uri, type } = config;
+  const isCluster = type === 'kubernetes';
+  return tokenVerifier({
+    ...{ name, issuer, audience, algorithms: OPERATOR_ALGORITHMS },
+    keys: operatorKeys(jwks_uri, OPERATOR_ALGORITHMS, deps, 'workloads'),
+    rules: config.allow.map(({ subject, workload_ids = null, security_contexts, tenant = null }) => ({
+      subject: isCluster ? SERVICE_ACCOUNT + subject.replace('/', ':') : subject,
+      ...{ workload_ids, security_contexts, tenant },
+    })),
+    workload_of: (subject) => (isCluster ? subject.slice(SERVICE_ACCOUNT.length).replace(':', '/') : subject),
+  });
 }
 
 /** Who the user of a token is. null itself: no issuer of such tokens is named. */

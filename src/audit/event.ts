@@ -22,7 +22,11 @@ export type EventType =
   | 'AuditTrimmed'
   | 'ManifestProposed'
   | 'ManifestProposalFailed'
-  | 'ReconcileCompleted';
+  | 'ReconcileCompleted'
+  | 'SessionCreated'
+  | 'SessionRevoked'
+  | 'AttestationSucceeded'
+  | 'AttestationFailed';
 
 /** What a part of the gateway has to say; the recorder adds the rest. */
 export interface EventBody {

@@ -97,6 +97,10 @@ const EVENT_TYPES: Readonly<Record<EventType, true>> = {
   ManifestRemoved: true,
   ManifestProposed: true,
   ManifestProposalFailed: true,
+  SessionCreated: true,
+  SessionRevoked: true,
+  AttestationSucceeded: true,
+  AttestationFailed: true,
   ReconcileCompleted: true,
   AuditTrimmed: true,
 };

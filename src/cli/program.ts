@@ -9,6 +9,7 @@ import { addCall } from './call.ts';
 import { addCanI } from './can-i.ts';
 import { addDb } from './db.ts';
 import { addDoctor } from './doctor.ts';
+import { addEnroll } from './enroll.ts';
 import { addExplore } from './explore.ts';
 import { addImport } from './import.ts';
 import { addInit } from './init.ts';
@@ -50,6 +51,7 @@ export function createProgram(deps: CliDeps): Command {
     addExplore,
     addKeygen,
     addToken,
+    addEnroll,
     addAudit,
     addDb,
     addBindings,

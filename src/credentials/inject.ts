@@ -18,7 +18,7 @@ export function injectCredential(inject: Inject, credential: ResolvedCredential)
   }
 }
 
-/** `inject` of a container: how a credential reaches a command (design section 3). */
+/** `inject` of a container: how a credential reaches a command */
 export type ContainerInject =
   /** Environment variable -> field. */
   | { readonly kind: 'env'; readonly fields: Readonly<Record<string, string>> }

@@ -150,7 +150,8 @@ function optional(claims: Claims, claim: string, refusals: Refusals = SECURITY_T
   return value;
 }
 
-function isText(value: unknown): value is string {
+/** A text that a claim may be. */
+export function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= MAX_CLAIM_LENGTH;
 }
 

@@ -1,7 +1,7 @@
 /** Protocol section 2: the security token, a JWT of a known issuer. */
 import { GatewayError } from '../errors.ts';
 import type { EnvelopeKey, Issuer } from '../snapshot/snapshot.ts';
-import { type Claims, checkAddress, type Identity, readIdentity } from './claims.ts';
+import { type Claims, checkAddress, type Identity, isText, own, readIdentity } from './claims.ts';
 import { type CompactJws, fitsKey, parseJws } from './jws.ts';
 import { type Refusals, SECURITY_TOKEN } from './refusals.ts';
 import { MAX_CANDIDATE_KEYS } from './signature.ts';
@@ -12,6 +12,8 @@ export type { Identity } from './claims.ts';
 export interface UnverifiedToken {
   readonly header: { readonly alg: string; readonly kid: string | undefined };
   readonly iss: string;
+  /** The `exec_id` claim: enough to find a session, never to trust it. null: there is none that could be one. */
+  readonly execution_id: string | null;
   /** The envelope's key comes from `cnf`, so that the token must be verified first. */
   readonly has_cnf: boolean;
   /** Read once, for what is verified later. */
@@ -39,7 +41,14 @@ export function readToken(jwt: string, { refused }: Refusals = SECURITY_TOKEN): 
   if (!Object.hasOwn(jws.claims, 'iss') || typeof iss !== 'string' || iss === '') {
     throw refused('claim "iss" is missing');
   }
-  return { header: { alg, kid }, iss, has_cnf: Object.hasOwn(jws.claims, 'cnf'), jws };
+  const execution_id = own(jws.claims, 'exec_id');
+  return {
+    header: { alg, kid },
+    iss,
+    execution_id: isText(execution_id) ? execution_id : null,
+    has_cnf: Object.hasOwn(jws.claims, 'cnf'),
+    jws,
+  };
 }
 
 /**

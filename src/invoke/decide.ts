@@ -8,7 +8,7 @@ import { exploreCommand, prepareExploration } from '../execute/exploration.ts';
 import type { Exploration } from '../execute/explorer.ts';
 import { compileFields } from '../execute/fields.ts';
 import { type Denial, evaluate, permitsCommand } from '../policy/evaluate.ts';
-import { compileToolPattern } from '../policy/match.ts';
+import { compileToolPattern, intersectPatterns } from '../policy/match.ts';
 import { selectContext, selectOperatorContext, UNIFORM_DENIAL } from '../policy/select.ts';
 import {
   type AnyTool,
@@ -33,7 +33,7 @@ import { type Limiter, limitKey } from './limit.ts';
 export interface Rights {
   readonly context: SecurityContext;
   readonly tenant: Tenant | null;
-  /** The token's scopes, which only narrow; null: it has none. */
+  /** What the scopes of token and session leave, for they only narrow; null: they leave all. */
   readonly tool_patterns: readonly Matcher[] | null;
 }
 
@@ -68,7 +68,7 @@ export interface Requested {
 }
 
 /** The context that the token names. Throws POLICY_TOOL_NOT_ALLOWED when it grants nothing. */
-export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Rights {
+export function rightsOf(snapshot: Snapshot, { issuer, identity, session }: Caller): Rights {
   const { tenant_id, security_context } = identity;
   const selected =
     issuer === null || security_context === null
@@ -79,7 +79,13 @@ export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Righ
     const message = issuer === null ? selected.reason : UNIFORM_DENIAL;
     throw new GatewayError(selected.error, message, { cause: new Error(selected.reason) });
   }
-  return { ...selected, tool_patterns: identity.tool_patterns?.map(scopePattern) ?? null };
+  return {
+    ...selected,
+    tool_patterns: intersectPatterns(
+      identity.tool_patterns?.map(scopePattern) ?? null,
+      session?.allowed_tool_patterns?.map(scopePattern) ?? null,
+    ),
+  };
 }
 
 /** Throws the first error of steps 8 to 10, or of the tool and its arguments; else the permit. */

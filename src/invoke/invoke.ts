@@ -37,6 +37,7 @@ import { countsOf, decide, occupy, type Permit, rightsOf, usedUp } from './decid
 import { type ExecuteDeps, execute } from './execute.ts';
 import type { Limiter } from './limit.ts';
 import { ownClaim, replayClaim } from './replay.ts';
+import type { SessionFinder } from './session.ts';
 import { describeTools, type ToolDescription } from './tools.ts';
 
 /** Milliseconds that a reply waits for the end of the call's credentials. */
@@ -46,6 +47,7 @@ export interface InvokerDeps extends ExecuteDeps {
   readonly holder: SnapshotHolder;
   readonly store: Store;
   readonly limiter: Limiter;
+  readonly sessions: SessionFinder;
   readonly newId: () => string;
   readonly limits: { readonly call_timeout_ms: number; readonly max_in_flight: number };
   /** The security context that operators explore in; null: they may not. */
@@ -103,7 +105,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
       if (only !== undefined) checkTool(envelope, only);
       checkFreshness(envelope, deps.clock.now()); //                                      2
       const snapshot = snapshotOf(call);
-      const caller = await authenticate(snapshot, envelope, deps.clock.now()); //         3 to 6
+      const caller = await authenticate(snapshot, deps.sessions, envelope, deps.clock.now()); // 3 to 6
       call.caller = caller;
       const verdict = attempt(() => permitOf(snapshot, caller, envelope)); //             8 to 10, heard below
       const intent_id = await admit(call, replayClaim(caller, envelope), verdict); //     7, with the intent
@@ -204,7 +206,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     const call = begin(deps, null);
     try {
       const snapshot = snapshotOf(call);
-      call.caller = await authenticateBearer(snapshot, security_token, deps.clock.now());
+      call.caller = await authenticateBearer(snapshot, deps.sessions, security_token, deps.clock.now());
       return listTools(snapshot, call.caller);
     } catch (error) {
       throw await reject(call, error);

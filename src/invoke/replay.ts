@@ -6,9 +6,12 @@ import type { ReplayClaim } from '../store/store.ts';
 import type { TokenCaller } from './authenticate.ts';
 import type { Call } from './call.ts';
 
-/** By token: its jti, until it expires. By envelope: the canonical message, until it cannot be fresh any more. */
-export function replayClaim({ issuer, identity }: TokenCaller, envelope: Envelope): ReplayClaim {
-  if (issuer.replay === 'envelope') {
+/**
+ * By token: its jti, until it expires. By envelope: the canonical message, until it cannot be fresh any more. Those who
+ * have a session use one token for many calls.
+ */
+export function replayClaim({ issuer, identity, session }: TokenCaller, envelope: Envelope): ReplayClaim {
+  if (issuer.replay === 'envelope' || session !== null) {
     return {
       id: `envelope:${envelope.digest}`,
       expires_at: (envelope.timestamp + 2 * FRESHNESS_SECONDS) * 1000,

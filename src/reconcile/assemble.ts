@@ -13,8 +13,16 @@ import {
 import type { Verdict } from './compile.ts';
 import { explorerTool } from './compile-explorer.ts';
 
-/** The next snapshot; a tool that has no version in force is there by name, so that calls say why it cannot run. */
-export function assemble(verdicts: Iterable<Verdict>, revision: string, generation: number): Snapshot {
+/**
+ * The next snapshot; a tool that has no version in force is there by name, so that calls say why it cannot run. `own`:
+ * the issuer of the gateway's own tokens, which no manifest takes the place of.
+ */
+export function assemble(
+  verdicts: Iterable<Verdict>,
+  revision: string,
+  generation: number,
+  own: Issuer | null = null,
+): Snapshot {
   const issuers = new Map<string, Issuer>();
   const tenants = new Map<string, Tenant>();
   const contexts = new Map<string, SecurityContext>();
@@ -50,6 +58,7 @@ export function assemble(verdicts: Iterable<Verdict>, revision: string, generati
         break;
     }
   }
+  if (own !== null) issuers.set(own.issuer, own);
   // A tenant's tool that may not have the name of a global one does not hide it either.
   for (const tool of [...missing.filter(isGlobal), ...missing.filter((one) => !isGlobal(one))]) {
     if (visible(tools, tool.tenant, tool.name) === undefined) tools.set(scoped(tool.tenant, tool.name), tool);

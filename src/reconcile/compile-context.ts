@@ -110,6 +110,7 @@ export function compileIssuer(
     keys,
     envelope_keys,
     replay: spec.replay ?? 'token',
+    sessions_only: false,
     default_security_context: spec.default_security_context ?? null,
     allowed_tenants: spec.allowed_tenants ?? null,
     allowed_security_contexts: patterns(

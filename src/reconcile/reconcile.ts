@@ -12,6 +12,7 @@ import { createPace } from '../manifest/pace.ts';
 import type { Tree } from '../manifest/tree.ts';
 import { TreeUnreadable } from '../manifest/tree.ts';
 import type { SnapshotHolder } from '../snapshot/holder.ts';
+import type { Issuer } from '../snapshot/snapshot.ts';
 import { assemble } from './assemble.ts';
 import { changesBetween, type Known, knownOf, type Loose, looseChanges, looseOf } from './changes.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileInSlices, type Verdict } from './compile.ts';
@@ -49,6 +50,8 @@ export interface ReconcilerDeps {
   /** The first reconcile may remove as much as it likes. */
   readonly allow_prune: boolean;
   readonly holder: SnapshotHolder;
+  /** The issuer of the gateway's own tokens; null: it issues none. */
+  readonly own_issuer: Issuer | null;
   readonly store: EventSink & LastGoodStore;
   /** Whether the store keeps credentials that users have bound. */
   readonly bindings?: boolean;
@@ -222,7 +225,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     const serving = held === null ? revision : (state.revision ?? revisionOf(kept.rows));
     const generation = nothing ? status.generation : status.generation + 1;
     if (!nothing && (held === null || status.generation === 0))
-      holder.swap(assemble(next.values(), serving, generation));
+      holder.swap(assemble(next.values(), serving, generation, deps.own_issuer));
     await breathe();
     const loose = looseOf(diagnostics, next);
     const changes = [
@@ -311,7 +314,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
       const applied = await restore();
       const verdicts = staleVerdicts(applied, reason);
       const revision = revisionOf(kept.rows);
-      holder.swap(assemble(verdicts.values(), revision, 1));
+      holder.swap(assemble(verdicts.values(), revision, 1, deps.own_issuer));
       const states = statesOf(verdicts, state.states, revision, now);
       state = { ...state, revision, applied, states };
       status = { ...status, revision, generation: 1, manifests: [...states.values()] };

@@ -326,6 +326,8 @@ export interface Issuer {
   readonly keys: TokenKeys;
   readonly envelope_keys: readonly EnvelopeKey[];
   readonly replay: 'token' | 'envelope';
+  /** Its tokens are good within a session alone: those of the gateway itself. */
+  readonly sessions_only: boolean;
   readonly default_security_context: string | null;
   /** null: any tenant. */
   readonly allowed_tenants: readonly string[] | null;

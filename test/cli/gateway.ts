@@ -60,6 +60,8 @@ export async function serveGateway(
         return [...tools];
       },
     },
+    attest: async () => Promise.reject(new Error('this is not called')),
+    jwks: () => ({ keys: [] }),
     clock: systemClock,
     log: silentLog,
     newId: () => 'id-1',

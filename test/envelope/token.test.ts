@@ -30,6 +30,7 @@ function issuerWith(keys: readonly KeyObject[], changes: Partial<Issuer> = {}): 
     keys: { candidates: async () => keys },
     envelope_keys: [],
     replay: 'token',
+    sessions_only: false,
     default_security_context: null,
     allowed_tenants: null,
     allowed_security_contexts: null,

@@ -51,6 +51,7 @@ test('the token is one, with the claims that the page explains', async () => {
       keys: { candidates: async () => [key] },
       envelope_keys: [],
       replay: 'token',
+      sessions_only: false,
       default_security_context: null,
       allowed_tenants: null,
       allowed_security_contexts: null,

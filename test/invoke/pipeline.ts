@@ -13,6 +13,7 @@ import { newId } from '../../src/ids.ts';
 import type { CallError, CallReply } from '../../src/invoke/call.ts';
 import { createInvoker, type Invoker, type InvokerDeps } from '../../src/invoke/invoke.ts';
 import { createLimiter } from '../../src/invoke/limit.ts';
+import { createSessionFinder } from '../../src/invoke/session.ts';
 import { literalOperation } from '../../src/openapi/request.ts';
 import { createHolder, type SnapshotHolder } from '../../src/snapshot/holder.ts';
 import {
@@ -130,6 +131,7 @@ export async function pipeline(parts: Parts = {}): Promise<Pipeline> {
     holder,
     store: { ...store, ...parts.store },
     limiter: createLimiter(clock),
+    sessions: createSessionFinder(store.sessions),
     egress: testEgress(),
     slicer,
     credentials: createCredentials({ providers: {}, clock }),
@@ -202,6 +204,7 @@ function issuerOf(changes: Partial<Issuer> = {}): Issuer {
     keys: { candidates: async () => [tokenKeys.publicKey] },
     envelope_keys: [agent.key],
     replay: 'token',
+    sessions_only: false,
     default_security_context: 'reader',
     allowed_tenants: null,
     allowed_security_contexts: null,

@@ -15,6 +15,7 @@ function issuer(name: string, part: Partial<Issuer> = {}): Issuer {
     keys: { candidates: async () => [] },
     envelope_keys: [],
     replay: 'token',
+    sessions_only: false,
     default_security_context: null,
     allowed_tenants: null,
     allowed_security_contexts: null,

@@ -22,6 +22,7 @@ const reconciler = await startReconciler({
   policy: 'keep-last-good',
   allow_prune: false,
   holder,
+  own_issuer: null,
   store: {
     append: async () => {},
     loadLastGood: async () => ({ rows: [], contents: new Map() }),

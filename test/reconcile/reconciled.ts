@@ -64,6 +64,7 @@ export async function reconcile(
     allow_prune: false,
     holder,
     fetchDocument: () => Promise.reject(new Error('nothing is fetched here')),
+    own_issuer: null,
     clock: systemClock,
     log,
     newId,

@@ -1,15 +1,23 @@
 /** The data plane's routes. They only translate to and from the invoker. */
 import type Koa from 'koa';
+import type { ParameterizedContext } from 'koa';
+import { isoTime } from '../../clock.ts';
 import { GatewayError } from '../../errors.ts';
+import type { Attest } from '../../invoke/attest.ts';
 import type { Operator } from '../../invoke/authenticate.ts';
+import { asGatewayError } from '../../invoke/call.ts';
 import type { Invoker } from '../../invoke/invoke.ts';
+import type { Log } from '../../log.ts';
 import { type ApplicationDeps, createApplication, createRouter } from './application.ts';
 import { bearerOf } from './bearer.ts';
-import { readBody } from './body.ts';
+import { BodyTooLarge, readBody } from './body.ts';
 import { successBody } from './reply.ts';
 
 export interface DataPlaneDeps extends ApplicationDeps {
   readonly invoker: Invoker;
+  readonly attest: Attest;
+  /** The keys of the gateway's own tokens. */
+  readonly jwks: () => { readonly keys: readonly unknown[] };
   readonly limits: { readonly body_bytes: number };
   /** Who the bearer of an operator's token is; null: no operator. null itself: nobody can have such a token. */
   readonly verifyOperator: ((token: string) => Promise<Operator | null>) | null;
@@ -54,6 +62,29 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
     context.body = await deps.invoker.tools(bearerOf(context.get('Authorization'), 'the security token'));
   });
 
+  router.post('/v1/seal/attest', async (context) => {
+    try {
+      const body = parseJson(await readBody(context.req, deps.limits.body_bytes));
+      const proof = context.get('Authorization');
+      const { session, security_token } = await deps.attest(
+        body,
+        proof === '' ? null : bearerOf(proof, 'the proof of the workload'),
+      );
+      context.body = {
+        status: 'success',
+        security_token,
+        expires_at: isoTime(session.expires_at),
+        session_id: session.execution_id,
+      };
+    } catch (error) {
+      refuseAttestation(context, error, deps.log);
+    }
+  });
+
+  router.get('/.well-known/jwks.json', (context) => {
+    context.body = deps.jwks();
+  });
+
   router.get('/healthz', (context) => {
     context.body = { status: 'ok' };
   });
@@ -69,6 +100,24 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
   });
 
   return createApplication(router, deps, { challenge: 'SEAL', before: [] });
+}
+
+/** Errors of attestation have a shape of their own. */
+function refuseAttestation(context: ParameterizedContext, thrown: unknown, log: Log): void {
+  const error = asGatewayError(thrown);
+  if (error.name === 'INTERNAL') log.error({ err: error.cause }, 'attestation failed');
+  context.status = thrown instanceof BodyTooLarge ? 413 : error.row.http;
+  if (error.retry_after_seconds !== null) context.set('Retry-After', String(error.retry_after_seconds));
+  if (error.row.http === 401) context.set('WWW-Authenticate', 'Bearer');
+  context.body = { status: 'error', error_code: error.row.code, message: error.message };
+}
+
+function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch {
+    throw new GatewayError('INVALID_ARGUMENTS', 'the body is not JSON');
+  }
 }
 
 /** The token alone, or as one writes a bearer. null: there is none; whether it is one is judged when it is needed. */

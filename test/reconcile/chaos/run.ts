@@ -72,7 +72,17 @@ export async function runChaos({
     const options = { watch: 'auto', resync_seconds: 3_600, policy, allow_prune } as const;
     const dir = watch ? disk.root : null;
     const fetchDocument = () => Promise.reject(new Error('nothing is fetched'));
-    const deps = { source, dir, holder, store, fetchDocument, clock: systemClock, log, newId };
+    const deps = {
+      source,
+      dir,
+      holder,
+      own_issuer: null,
+      store,
+      fetchDocument,
+      clock: systemClock,
+      log,
+      newId,
+    };
     return { gateway: await startReconciler({ ...options, ...deps }), holder, lines };
   };
 
@@ -200,6 +210,7 @@ function faultOfPair(snapshot: Snapshot | null, limiter: ReturnType<typeof creat
       ...{ issuer: PAIR.iss, subject: 'agent', jti: '1', expires_at: 0, tenant_id: null, execution_id: null },
       ...{ workload_id: null, security_context: PAIR.name, tool_patterns: null, cnf_key: null },
     },
+    session: null,
   };
   try {
     // The context of this version allows the argument of this version alone.

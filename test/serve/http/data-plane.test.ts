@@ -49,6 +49,8 @@ async function serve(
   let ids = 0;
   const app = createDataPlane({
     invoker: { invoke: unexpected, explore: unexpected, tools: unexpected, ...invoker },
+    attest: unexpected,
+    jwks: unexpected,
     clock: { now: () => NOW, monotonic: () => 0 },
     log,
     newId: () => `id-${++ids}`,

@@ -1,6 +1,6 @@
 /**
- * The control and inspection listener: what is in force, what happened, and how configuration is
- * changed. It looks; nothing that it serves changes what the gateway does.
+ * The control and inspection listener: what is in force, what happened, and how configuration is changed. It looks;
+ * nothing that it serves changes what the gateway does, save that sessions are made and revoked here.
  */
 import type Koa from 'koa';
 import type { Middleware } from 'koa';
@@ -11,6 +11,7 @@ import { type ApplicationDeps, createApplication, createRouter } from '../applic
 import { addEvents, type EventsDeps } from './events.ts';
 import { type OperatorDeps, requireOperator } from './operator.ts';
 import { addResources, type ResourcesDeps } from './resources.ts';
+import { addSessions, type SessionsDeps } from './sessions.ts';
 import { answerWrites, type WritesDeps } from './writes.ts';
 
 export interface StatusDeps {
@@ -26,6 +27,7 @@ export type ControlPlaneDeps = ApplicationDeps &
   StatusDeps &
   ResourcesDeps &
   EventsDeps &
+  SessionsDeps &
   WritesDeps;
 
 /** Requests at one time: people and dashboards need few, and none may be in the way of calls. */
@@ -37,6 +39,7 @@ export function createControlPlane(deps: ControlPlaneDeps): Koa {
   router.get('/v1/status', answerStatus(deps));
   addResources(router, deps);
   addEvents(router, deps);
+  addSessions(router, deps);
   return createApplication(router, deps, {
     challenge: 'Bearer',
     before: [answerHealth, limitInFlight(), requireOperator(deps), answerWrites(deps)],

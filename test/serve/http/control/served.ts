@@ -43,6 +43,8 @@ export async function serveControl(deps: Partial<ControlPlaneDeps> = {}): Promis
     draft: unexpected,
     propose: null,
     events: { query: unexpected },
+    sessions: { get: unexpected, list: unexpected },
+    maker: { establish: unexpected, revoke: unexpected },
     verifyOperator: null,
     development: true,
     clock: systemClock,
