@@ -30,7 +30,7 @@ export interface Exploration {
 }
 
 export interface Explored {
-  /** The result as JSON text (protocol section 5). */
+  /** The result as JSON text. */
   readonly result_json: string;
   readonly status: number;
   readonly bytes_before: number;

@@ -1,7 +1,7 @@
 /**
- * The pipeline. `invoke` is protocol section 3 as a list, one line a step; the first failure ends the call and
- * writes one rejection event. Steps 8 to 10 are evaluated ahead of 7, because claim and intent are one commit,
- * but their answer is heard only when the claim was good.
+ * The pipeline. `invoke` is the way of a call of docs/concepts.md as a list, one line a step; the first failure
+ * ends the call and writes one rejection event. Steps 8 to 10 are evaluated ahead of 7, because claim and intent
+ * are one commit, but their answer is heard only when the claim was good.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-/** What makes a call once-only (protocol section 3, replay identity). */
+/** What makes a call once-only (docs/concepts.md, Replay). */
 import { hash } from 'node:crypto';
 import { FRESHNESS_SECONDS } from '../envelope/freshness.ts';
 import type { Envelope } from '../envelope/parse.ts';
