@@ -3,7 +3,7 @@
  * The only place that reads the environment. Defaults, types and names live in schemas/GatewayConfig.schema.json.
  */
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { Ajv } from 'ajv';
 import { parseDocument } from 'yaml';
 import type { LogLevel } from './log.ts';
@@ -48,6 +48,16 @@ export interface Config {
       readonly gnupg_home: string | null;
     } | null;
   };
+  readonly cli: {
+    /** null: the usual places are looked at ({@link containerHosts}). */
+    readonly container_host: string | null;
+    readonly mount_roots: readonly string[];
+    readonly networks: readonly string[];
+    readonly max_concurrency: number;
+    readonly max_queue: number;
+    readonly secrets_dir: string;
+    readonly semantic_judge_url: string | null;
+  };
   readonly limits: {
     readonly body_bytes: number;
     readonly header_timeout_ms: number;
@@ -90,13 +100,13 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
   SEAL_GATEWAY_GRPC_BIND: 'network.grpc_bind_addr',
   SEAL_GATEWAY_DB: 'database.url',
   SEAL_GATEWAY_UI_ENABLED: 'ui.enabled',
+  SEAL_GATEWAY_SEMANTIC_JUDGE_URL: 'cli.semantic_judge_url',
 };
 /** Published names of what this version has not: known, so that nobody looks for a slip of the pen. */
 const UNUSED_NAMES = new Set([
   'SEAL_GATEWAY_OPENBAO_ADDR',
   'SEAL_GATEWAY_OPENBAO_TOKEN',
   'SEAL_GATEWAY_OPENBAO_KV_MOUNT',
-  'SEAL_GATEWAY_SEMANTIC_JUDGE_URL',
 ]);
 /** Environment names that belong to the program, not to a key. */
 const OTHER_NAMES = new Set([
@@ -115,10 +125,11 @@ const IGNORED = [
   'issuer',
   'attestation',
   'credentials',
-  'cli',
   'audit',
   'ui',
 ];
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 const schema = JSON.parse(
   readFileSync(new URL('../schemas/GatewayConfig.schema.json', import.meta.url), 'utf8'),
@@ -174,6 +185,23 @@ export function gitEnvironment(
   env: NodeJS.ProcessEnv = process.env,
 ): Readonly<Record<string, string | undefined>> {
   return env;
+}
+
+/**
+ * Where a container engine may listen, in the order to try: the configured address alone, else that of the engines'
+ * own variables, else the usual sockets, first the machine's and then the user's own.
+ */
+export function containerHosts(
+  { container_host }: Config['cli'],
+  env: NodeJS.ProcessEnv = process.env,
+): readonly string[] {
+  const told = container_host ?? env.DOCKER_HOST ?? env.CONTAINER_HOST;
+  if (told !== undefined) return [told];
+  const sockets = ['/var/run/docker.sock', '/run/podman/podman.sock'];
+  const { XDG_RUNTIME_DIR: runtime, HOME: home } = env;
+  if (runtime !== undefined) sockets.push(`${runtime}/docker.sock`, `${runtime}/podman/podman.sock`);
+  if (home !== undefined) sockets.push(`${home}/.docker/run/docker.sock`);
+  return sockets.map((path) => `unix://${path}`);
 }
 
 function chooseFile(path: string | undefined, env: NodeJS.ProcessEnv): string | null {
@@ -310,7 +338,7 @@ function describe(error: {
 }
 
 /** What no schema can say. */
-function check({ database, tls, network, auth }: Config): string[] {
+function check({ database, tls, network, auth, cli }: Config): string[] {
   const problems: string[] = [];
   const [scheme = '', path] = database.url.split('://');
   if (scheme !== 'sqlite' || !path) {
@@ -333,9 +361,29 @@ function check({ database, tls, network, auth }: Config): string[] {
   if ((auth.operator_jwks_uri === null) !== (auth.operator_jwt_issuer === null)) {
     problems.push('spec.auth: operator_jwks_uri and operator_jwt_issuer go together');
   }
+  const host = cli.container_host === null ? null : containerHostProblem(cli.container_host);
+  if (host !== null) problems.push(`spec.cli.container_host: ${host}`);
+  for (const [index, root] of cli.mount_roots.entries()) {
+    if (!isAbsolute(root)) problems.push(`spec.cli.mount_roots[${index}]: expected an absolute path`);
+  }
+  const judge = cli.semantic_judge_url;
+  if (judge !== null && !/^https?:$/.test(URL.parse(judge)?.protocol ?? '')) {
+    problems.push('spec.cli.semantic_judge_url: expected an absolute http or https URL');
+  }
   const jwks = auth.operator_jwks_uri === null ? null : jwksProblem(auth.operator_jwks_uri);
   if (jwks !== null) problems.push(`spec.auth.operator_jwks_uri: ${jwks}`);
   return problems;
+}
+
+/** Who can talk to an engine is root on its machine, so nobody on a network may be in between. */
+function containerHostProblem(address: string): string | null {
+  if (address.startsWith('unix:///')) return null;
+  const url = URL.parse(address.replace(/^tcp:/, 'http:'));
+  if (!address.startsWith('tcp://') || url === null)
+    return 'expected unix:// and a path, or tcp:// and an address';
+  return LOOPBACK.test(url.hostname)
+    ? null
+    : 'tcp:// is not encrypted; forward the socket to a loopback address';
 }
 
 /** Why keys cannot be had from there: they decide who an operator is, so nobody on the way may change them. */
@@ -348,14 +396,13 @@ function jwksProblem(uri: string): string | null {
   if (url === null) return 'this is no URL';
   if (url.username !== '' || url.password !== '') return 'a URL with a user or password is not fetched';
   if (url.protocol === 'https:' || (url.protocol === 'file:' && url.host === '')) return null;
-  const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
-  if (url.protocol === 'http:' && loopback) return null;
+  if (url.protocol === 'http:' && LOOPBACK.test(url.hostname)) return null;
   return 'expected https (http to a loopback address alone), file:// and an absolute path, or a path';
 }
 
 /** The settings that the gateway acts on. */
 function pick(spec: Config): Config {
-  const { manifests, network, tls, database, auth, reconcile, limits, log } = spec;
+  const { manifests, network, tls, database, auth, reconcile, cli, limits, log } = spec;
   return {
     manifests,
     network: {
@@ -367,6 +414,7 @@ function pick(spec: Config): Config {
     database,
     auth,
     reconcile,
+    cli,
     limits,
     log,
   };

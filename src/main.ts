@@ -4,16 +4,21 @@ import type { RequestListener } from 'node:http';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { type Config, gitEnvironment } from './config.ts';
+import { type Config, containerHosts, gitEnvironment } from './config.ts';
 import { requestCredentials } from './credentials/inject.ts';
+import { containerCredentials, credentialFields } from './credentials/inject-container.ts';
 import {
   OPERATOR_ALGORITHMS,
   type Operator,
   type OperatorIssuer,
   verifyOperator,
 } from './envelope/operator.ts';
+import { createCliRunner } from './execute/cli-run.ts';
+import { createEngines } from './execute/container-engine.ts';
 import { createEgress } from './execute/egress.ts';
+import { isDead, thisInstance } from './execute/instance.ts';
 import { newId } from './ids.ts';
+import { closeInterrupted } from './invoke/interrupted.ts';
 import { createInvoker } from './invoke/invoke.ts';
 import { createLimiter } from './invoke/limit.ts';
 import type { Log } from './log.ts';
@@ -36,6 +41,8 @@ import { packageVersion } from './version.ts';
 const PURGE_MS = 60_000;
 /** Milliseconds that the body of a request may take to come, after its headers. */
 const BODY_MS = 10_000;
+/** Milliseconds that a shutdown waits for the removal of containers that have ended. */
+const REMOVAL_MS = 5_000;
 /** Milliseconds that a shutdown waits for requests of the control listener, after the calls are drained. */
 const CONTROL_DRAIN_MS = 1_000;
 
@@ -51,7 +58,29 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const store = await openSqliteStore({ path, clock, log });
     closers.push(() => store.close());
 
-    const holder = createHolder();
+    const { call_timeout_ms } = config.limits;
+    const interrupted = async (): Promise<void> => {
+      const count = await closeInterrupted({ store, clock, newId, isDead, call_timeout_ms });
+      if (count > 0) log.warn({ count }, 'calls were interrupted when their gateway ended');
+    };
+    await interrupted();
+
+    const egress = createEgress({ version: packageVersion() });
+    closers.push(() => egress.close());
+    const instance = thisInstance();
+    const providers = {};
+    const cli = createCliRunner({
+      settings: config.cli,
+      engines: createEngines({ addresses: containerHosts(config.cli), log }),
+      instance,
+      egress,
+      credentials: { container: containerCredentials(providers), fields: credentialFields(providers) },
+      clock,
+      log,
+    });
+    closers.push(() => cli.close(REMOVAL_MS));
+
+    const holder = createHolder(({ tools }) => cli.prepull(tools.values()));
     const { dir } = config.manifests;
     const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
     const stopping = new AbortController();
@@ -73,7 +102,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     // A remote that does not answer is not waited for.
     closers.push(() => stopping.abort());
 
-    const { header_timeout_ms, call_timeout_ms, drain_ms } = config.limits;
+    const { header_timeout_ms, drain_ms } = config.limits;
     const listenAt = (bind_addr: string, app: { callback(): RequestListener }): Promise<Listener> =>
       listen(app.callback(), {
         bind_addr,
@@ -87,6 +116,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const states = () => status().manifests;
     const controlPlane = createControlPlane({
       status,
+      engine: cli.state,
       resources: () => resourcesOf(states(), applied()),
       manifests: () => writeInForce(applied(), status().revision),
       draft: createDrafts({ applied, states }),
@@ -109,18 +139,17 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const metrics = await listenAt(config.network.metrics_bind_addr, metricsPage);
     closers.push(() => metrics.close(0));
 
-    const egress = createEgress({ version: packageVersion() });
-    closers.push(() => egress.close());
-
     const limiter = createLimiter(clock);
     const invoker = createInvoker({
       holder,
       store,
       limiter,
       egress,
-      credentials: requestCredentials({}),
+      cli,
+      credentials: requestCredentials(providers),
       clock,
       newId,
+      instance,
       limits: config.limits,
     });
 
@@ -141,6 +170,9 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     });
 
     const purge = setInterval(() => {
+      interrupted().catch((error: unknown) =>
+        log.warn({ err: error }, 'interrupted calls could not be looked for'),
+      );
       store
         .purgeReplay(clock.now())
         .catch((error: unknown) => log.warn({ err: error }, 'expired replay ids could not be purged'));

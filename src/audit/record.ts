@@ -26,6 +26,8 @@ export interface Recorder {
    * on their way to the disk while the next request is out.
    */
   record(body: EventBody): void;
+  /** Writes an event at once. Resolves when it is durable; rejects with AUDIT_UNAVAILABLE. */
+  announce(body: EventBody): Promise<void>;
   /**
    * Writes what is held back and the outcome in one append, and awaits all of the call's events. Resolves to the
    * id of the outcome's event. Rejects with AUDIT_UNAVAILABLE when any of them could not be written. Every call
@@ -60,6 +62,11 @@ export function createRecorder(deps: RecorderDeps, call: RecordedCall): Recorder
     record(body) {
       if (held !== null) write([held]);
       held = event(body);
+    },
+    async announce(body) {
+      await deps.store.append([event(body)]).catch((error: unknown) => {
+        throw unavailable(error);
+      });
     },
     async conclude(outcome) {
       const last = event(outcome);

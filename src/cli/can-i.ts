@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
 import { ERRORS } from '../errors.ts';
+import { type JudgedCli, judgeCliArguments } from '../execute/cli-arguments.ts';
 import { policyNames } from '../invoke/decide.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import { type Identity, keyOf, type Manifest } from '../manifest/manifest.ts';
@@ -90,15 +91,16 @@ export function ask({ side, snapshot }: Pick<LocalSet, 'side' | 'snapshot'>, que
   const context = visible(snapshot.contexts, tenant, question.context)!;
   const tool = visible(snapshot.tools, tenant, name);
   const call = { tool: name, arguments: args };
-  const names = policyNames(tool, { ...call, inexact: null });
+  const judged = tool?.kind === 'cli' ? judgeCliArguments(tool, args) : null;
+  const names = policyNames(tool, call, judged);
   const { decision, tried } = explain(context, { ...call, ...names, tool_patterns: null });
   const manifest = manifestOf(side, { kind: 'SecurityContext', tenant: context.tenant, name: context.name })!;
   const placed = tried.map((rule) => place(manifest, rule));
   return {
-    ...outcome(decision),
+    ...outcome(decision, judged),
     rule: decidingRule(manifest, decision, placed),
     tried: placed,
-    problems: decision.allow ? problemsOf(tool, question) : [],
+    problems: decision.allow ? problemsOf(tool, question, judged) : [],
   };
 }
 
@@ -145,16 +147,32 @@ function refused(reason: string, rule: PlacedRule | null = null): Answer {
   return { allowed: false, code, name: 'POLICY_TOOL_NOT_ALLOWED', reason, rule, tried, problems: [] };
 }
 
-function problemsOf(tool: Tool | undefined, { tool: name, arguments: args }: Question): string[] {
+function problemsOf(
+  tool: Tool | undefined,
+  { tool: name, arguments: args }: Question,
+  judged: JudgedCli | null,
+): string[] {
   if (tool === undefined) return [`4001 TOOL_NOT_FOUND: there is no tool ${name}`];
   if (tool.kind === 'unavailable') return [`4002 TOOL_UNAVAILABLE: ${tool.reason}`];
-  if (tool.kind === 'cli') return [];
+  if (tool.kind === 'cli') {
+    return judged !== null && 'problem' in judged
+      ? [`4000 INVALID_ARGUMENTS: ${judged.problem.message}`]
+      : [];
+  }
   return tool.validate(args).map((problem) => `4000 INVALID_ARGUMENTS: ${problem}`);
 }
 
-function outcome(decision: Decision): Pick<Answer, 'allowed' | 'code' | 'name' | 'reason'> {
+function outcome(
+  decision: Decision,
+  judged: JudgedCli | null,
+): Pick<Answer, 'allowed' | 'code' | 'name' | 'reason'> {
   if (!decision.allow) {
     const { error, reason } = decision;
+    // As `decide` has it: words that the manifest refuses name no paths.
+    if (error === 'POLICY_PATH_NOT_ALLOWED' && judged !== null && 'problem' in judged) {
+      const { code } = ERRORS.INVALID_ARGUMENTS;
+      return { allowed: false, code, name: 'INVALID_ARGUMENTS', reason: judged.problem.message };
+    }
     return { allowed: false, code: ERRORS[error].code, name: error, reason };
   }
   const { index, tool_pattern } = decision.capability;

@@ -43,3 +43,10 @@ export interface RequestSecrets {
   readonly headers: Readonly<Record<string, Secret>>;
   readonly query: Readonly<Record<string, Secret>>;
 }
+
+/** What a credential adds to a container: opened when the container is made, never before. */
+export interface ContainerSecrets {
+  readonly env: Readonly<Record<string, Secret>>;
+  /** Absolute paths in the container. */
+  readonly files: readonly { readonly path: string; readonly content: Secret }[];
+}

@@ -3,11 +3,18 @@
  * writes, so that it can be evaluated ahead of the replay claim and both be one commit.
  */
 import { GatewayError } from '../errors.ts';
-import { type Denial, evaluate } from '../policy/evaluate.ts';
+import {
+  type CliInvocation,
+  type JudgedCli,
+  judgeCliArguments,
+  subcommandOf,
+} from '../execute/cli-arguments.ts';
+import { type Denial, evaluate, type PolicyCall } from '../policy/evaluate.ts';
 import { compileToolPattern } from '../policy/match.ts';
 import { selectContext, UNIFORM_DENIAL } from '../policy/select.ts';
 import {
   type Capability,
+  type CliTool,
   type JsonObject,
   type Matcher,
   type RateLimit,
@@ -30,8 +37,18 @@ export interface Rights {
 }
 
 /** A call that may be made. */
-export interface Permit extends Rights {
+export type Permit = WorkflowPermit | CliPermit;
+
+export interface WorkflowPermit extends PermitBase {
   readonly tool: WorkflowTool;
+}
+
+export interface CliPermit extends PermitBase {
+  readonly tool: CliTool;
+  readonly invocation: CliInvocation;
+}
+
+interface PermitBase extends Rights {
   readonly arguments: JsonObject;
   readonly capability: Capability;
   /** What the call counts against. */
@@ -62,12 +79,13 @@ export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Righ
 export function decide(snapshot: Snapshot, caller: Caller, requested: Requested, limiter: Limiter): Permit {
   const rights = rightsOf(snapshot, caller);
   const tool = visible(snapshot.tools, caller.identity.tenant_id, requested.tool);
+  const judged = tool?.kind === 'cli' ? judgeCliArguments(tool, requested.arguments) : null;
   const decision = evaluate(
     rights.context,
     {
       tool: requested.tool,
       arguments: requested.arguments,
-      ...policyNames(tool, requested),
+      ...policyNames(tool, requested, judged),
       tool_patterns: rights.tool_patterns,
     },
     {
@@ -77,18 +95,20 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
           .allowed,
     },
   );
-  if (!decision.allow) throw denied(decision, caller, rights, requested.tool, limiter);
+  if (!decision.allow) {
+    // Words that the manifest refuses name no paths, and "the path is absent" would be the wrong thing to mend.
+    if (decision.error === 'POLICY_PATH_NOT_ALLOWED') invocationOf(requested.tool, judged);
+    throw denied(decision, caller, rights, requested.tool, limiter);
+  }
   const limits = limitsOf(caller, rights, decision.capability, requested.tool);
   checkLimits(limits, rights.tenant, limiter)();
   const runnable = runnableTool(tool, requested.tool);
+  const permit = { ...rights, arguments: requested.arguments, capability: decision.capability, limits };
+  if (runnable.kind === 'cli') {
+    return { ...permit, tool: runnable, invocation: invocationOf(runnable.name, judged)! };
+  }
   checkArguments(runnable, requested);
-  return {
-    ...rights,
-    tool: runnable,
-    arguments: requested.arguments,
-    capability: decision.capability,
-    limits,
-  };
+  return { ...permit, tool: runnable };
 }
 
 /**
@@ -168,13 +188,10 @@ function tooMany(message: string, retry_after_seconds: number, rule?: string): G
   });
 }
 
-function runnableTool(tool: Tool | undefined, name: string): WorkflowTool {
+function runnableTool(tool: Tool | undefined, name: string): WorkflowTool | CliTool {
   if (tool === undefined) throw new GatewayError('TOOL_NOT_FOUND', `there is no tool ${name}`);
   if (tool.kind === 'unavailable') {
     throw new GatewayError('TOOL_UNAVAILABLE', `${name}: ${tool.reason}`);
-  }
-  if (tool.kind === 'cli') {
-    throw new GatewayError('TOOL_UNAVAILABLE', `${name}: this version of the gateway runs no containers`);
   }
   return tool;
 }
@@ -187,13 +204,32 @@ function checkArguments(tool: WorkflowTool, { arguments: args, inexact }: Reques
   }
 }
 
-/** What policy matches as command and subcommand: a CLI tool's own name and words, else the plain arguments. */
+/** null: the call is none of a CLI tool. Throws INVALID_ARGUMENTS with the rule that refuses its words. */
+function invocationOf(tool: string, judged: JudgedCli | null): CliInvocation | null {
+  if (judged === null || 'invocation' in judged) return judged?.invocation ?? null;
+  const { rule, message } = judged.problem;
+  throw new GatewayError('INVALID_ARGUMENTS', `${tool}: ${message}`, {
+    details: { rule, problems: [message] },
+  });
+}
+
+/**
+ * What policy matches as command, subcommand and paths: a CLI tool's own name and words (`judged` by its manifest;
+ * null: it is none), else the plain arguments.
+ */
 export function policyNames(
   tool: Tool | undefined,
-  { arguments: args }: Requested,
-): { command: string | null; subcommand: string | null } {
+  { arguments: args }: Pick<Requested, 'arguments'>,
+  judged: JudgedCli | null,
+): Pick<PolicyCall, 'command' | 'subcommand' | 'line' | 'paths'> {
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-  if (tool?.kind === 'cli') return { command: tool.name, subcommand: text(args.subcommand ?? args.command) };
+  if (tool?.kind === 'cli') {
+    const names = { command: tool.name, subcommand: subcommandOf(args) };
+    if (judged === null || 'problem' in judged) return names;
+    const { subcommand, words, paths } = judged.invocation;
+    const plain = words.filter((word) => !word.startsWith('-'));
+    return { ...names, line: [subcommand, ...plain].join(' '), paths };
+  }
   return { command: text(args.command), subcommand: text(args.subcommand) };
 }
 

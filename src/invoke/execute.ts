@@ -2,11 +2,15 @@
 import type { EventBody } from '../audit/event.ts';
 import type { Recorder } from '../audit/record.ts';
 import { GatewayError } from '../errors.ts';
+import type { CliRunner } from '../execute/cli-run.ts';
 import { runWorkflow, type WorkflowDeps } from '../execute/workflow.ts';
 import { asGatewayError } from './call.ts';
-import type { Permit } from './decide.ts';
+import { cliFailed, cliStarted } from './cli-events.ts';
+import type { CliPermit, Permit, WorkflowPermit } from './decide.ts';
 
-export type ExecuteDeps = WorkflowDeps;
+export interface ExecuteDeps extends WorkflowDeps {
+  readonly cli: CliRunner;
+}
 
 export type Outcome = { readonly event: EventBody } & (
   | { readonly result_json: string }
@@ -23,7 +27,17 @@ export interface Execution {
 }
 
 /** Never rejects: a failure is an outcome too. */
-export async function execute(deps: ExecuteDeps, permit: Permit, execution: Execution): Promise<Outcome> {
+export function execute(deps: ExecuteDeps, permit: Permit, execution: Execution): Promise<Outcome> {
+  return 'invocation' in permit
+    ? executeCli(deps, permit, execution)
+    : executeWorkflow(deps, permit, execution);
+}
+
+async function executeWorkflow(
+  deps: ExecuteDeps,
+  permit: WorkflowPermit,
+  execution: Execution,
+): Promise<Outcome> {
   const { tool, capability } = permit;
   const started = deps.clock.monotonic();
   const facts = () => ({
@@ -56,6 +70,35 @@ export async function execute(deps: ExecuteDeps, permit: Permit, execution: Exec
       failed_step: error.details.step ?? null,
     };
     return { error, event: { event_type: 'WorkflowInvocationFailed', payload: { ...facts(), ...failure } } };
+  }
+}
+
+async function executeCli(deps: ExecuteDeps, permit: CliPermit, execution: Execution): Promise<Outcome> {
+  const { tool, capability, invocation, context } = permit;
+  const { call_id, recorder, gone, timeout_ms } = execution;
+  const started = deps.clock.monotonic();
+  const facts = () => ({
+    call_id,
+    name: tool.name,
+    subcommand: invocation.subcommand,
+    duration_ms: Math.round(deps.clock.monotonic() - started),
+  });
+  try {
+    const { result, ...sizes } = await deps.cli.run({
+      ...{ tool, invocation, call_id, timeout_ms },
+      security_context: context.name,
+      signal: gone,
+      onAllowed: (judge, { reason }) =>
+        recorder.announce(cliStarted(call_id, permit, { judge, judge_reason: reason })),
+    });
+    const result_json = JSON.stringify(result);
+    checkSize(tool.name, Buffer.byteLength(result_json), capability.max_response_size);
+    const { exit_code, truncated } = result;
+    const payload = { ...facts(), exit_code, truncated, ...sizes };
+    return { result_json, event: { event_type: 'CliToolInvocationCompleted', payload } };
+  } catch (thrown) {
+    const error = asGatewayError(thrown);
+    return { error, event: cliFailed(facts(), permit, error) };
   }
 }
 

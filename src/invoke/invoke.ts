@@ -4,6 +4,7 @@
  * but their answer is heard only when the claim was good.
  */
 
+import type { EventBody } from '../audit/event.ts';
 import { createRecorder, type Recorder } from '../audit/record.ts';
 import { digestArguments, redactArguments } from '../audit/redact.ts';
 import { checkFreshness } from '../envelope/freshness.ts';
@@ -11,7 +12,7 @@ import { decodeBody, type Envelope, parseEnvelope } from '../envelope/parse.ts';
 import { GatewayError } from '../errors.ts';
 import { allowedTools } from '../policy/visible-tools.ts';
 import type { SnapshotHolder } from '../snapshot/holder.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { CliTool, Snapshot } from '../snapshot/snapshot.ts';
 import type { Store } from '../store/store.ts';
 import { authenticate, authenticateBearer, type Caller } from './authenticate.ts';
 import {
@@ -23,6 +24,7 @@ import {
   executionId,
   rejection,
 } from './call.ts';
+import { cliStarted } from './cli-events.ts';
 import { decide, occupy, type Permit, rightsOf } from './decide.ts';
 import { type ExecuteDeps, execute } from './execute.ts';
 import type { Limiter } from './limit.ts';
@@ -34,6 +36,8 @@ export interface InvokerDeps extends ExecuteDeps {
   readonly store: Store;
   readonly limiter: Limiter;
   readonly newId: () => string;
+  /** This process, which the intent names (`execute/instance.ts`). */
+  readonly instance: string;
   readonly limits: { readonly call_timeout_ms: number; readonly max_in_flight: number };
 }
 
@@ -87,7 +91,8 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   /** Claims the replay id and writes the intent, or the rejection that policy decided, as one durable unit. */
   async function admit(call: Call, caller: Caller, verdict: Attempt<Permit | null>): Promise<string> {
     const recorder = recorderOf(call);
-    const bodies = 'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value);
+    const bodies =
+      'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value, deps.instance);
     const events = bodies.map(recorder.event);
     const free = await deps.store.admit(replayClaim(caller, call.envelope!), events);
     if (!free) {
@@ -189,31 +194,43 @@ function snapshotOf(call: Call): Snapshot {
 
 function listTools(snapshot: Snapshot, caller: Caller): ToolDescription[] {
   const { tenant, context, tool_patterns } = rightsOf(snapshot, caller);
-  return allowedTools(snapshot, tenant, context, tool_patterns).flatMap((tool) =>
-    tool.kind === 'workflow' ? [describeTool(tool)] : [],
-  );
+  return allowedTools(snapshot, tenant, context, tool_patterns).map(describeTool);
 }
 
 /** The intent: who may do what by which rule, with what proves the call later. */
-function intent(call: Call, permit: Permit | null) {
+function intent(call: Call, permit: Permit | null, instance: string): EventBody[] {
   const envelope = call.envelope!;
   const proof = {
     ...callFacts(call),
     execution_id: executionId(call),
+    instance,
     signature: Buffer.from(envelope.signature).toString('base64'),
     ...digestArguments(envelope.arguments_canonical),
   };
-  if (permit === null) return [{ event_type: 'ToolCallAuthorized' as const, payload: proof }];
-  const { tool, capability, context } = permit;
+  if (permit === null) return [{ event_type: 'ToolCallAuthorized', payload: proof }];
+  const { capability, context } = permit;
   const rule = `capabilities[${capability.index}]`;
   const clear = context.audit_arguments ? { arguments: redactArguments(permit.arguments) } : {};
-  return [
-    { event_type: 'ToolCallAuthorized' as const, payload: { ...proof, rule, ...clear } },
-    {
-      event_type: 'WorkflowInvocationStarted' as const,
-      payload: { call_id: call.call_id, name: tool.name, total_steps: tool.steps.length },
-    },
-  ];
+  const judge = 'invocation' in permit && permit.tool.require_judge;
+  const authorized: EventBody = {
+    event_type: 'ToolCallAuthorized',
+    payload: { ...proof, rule, ...(judge && { semantic_judge: judgeName(permit.tool) }), ...clear },
+  };
+  return judge ? [authorized] : [authorized, started(call.call_id, permit)];
+}
+
+/** null: the one of the process configuration. */
+function judgeName({ judge }: CliTool): string | null {
+  return judge?.name ?? null;
+}
+
+function started(call_id: string, permit: Permit): EventBody {
+  if ('invocation' in permit) return cliStarted(call_id, permit);
+  const { name, steps } = permit.tool;
+  return {
+    event_type: 'WorkflowInvocationStarted',
+    payload: { call_id, name, total_steps: steps.length },
+  };
 }
 
 /** The result of MCP's tools/list: our description, with the name that MCP gives the schema. */

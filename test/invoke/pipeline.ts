@@ -8,6 +8,7 @@ import { SignJWT } from 'jose';
 import { afterAll } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { requestCredentials } from '../../src/credentials/inject.ts';
+import type { CliRunner } from '../../src/execute/cli-run.ts';
 import { newId } from '../../src/ids.ts';
 import type { CallError, CallReply } from '../../src/invoke/call.ts';
 import { createInvoker, type Invoker, type InvokerDeps } from '../../src/invoke/invoke.ts';
@@ -96,9 +97,18 @@ export interface Parts {
   readonly upstream?: RequestListener;
   readonly limits?: Partial<InvokerDeps['limits']>;
   readonly store?: Partial<Store>;
+  readonly cli?: CliRunner;
   /** There is no snapshot yet. */
   readonly empty?: boolean;
 }
+
+/** The containers of tests that run none. */
+const noContainers: CliRunner = {
+  run: () => Promise.reject(new Error('this test runs no containers')),
+  prepull: () => {},
+  state: () => ({ name: null, version: null, address: null, error: 'there is none' }),
+  close: async () => {},
+};
 
 export interface Pipeline {
   readonly invoker: Invoker;
@@ -125,6 +135,8 @@ export async function pipeline(parts: Parts = {}): Promise<Pipeline> {
     holder,
     store: { ...store, ...parts.store },
     limiter: createLimiter(clock),
+    instance: 'test',
+    cli: parts.cli ?? noContainers,
     egress: testEgress(),
     credentials: requestCredentials({}),
     clock,

@@ -12,7 +12,22 @@ import { type OperatorDeps, requireOperator } from './operator.ts';
 import { addResources, type ResourcesDeps } from './resources.ts';
 import { refuseWrites, type WritesDeps } from './writes.ts';
 
-export type ControlPlaneDeps = ApplicationDeps & OperatorDeps & ResourcesDeps & EventsDeps & WritesDeps;
+/** The engine that runs CLI tools. */
+interface EngineState {
+  readonly name: string | null;
+  readonly version: string | null;
+  readonly address: string | null;
+  /** Why there is none; null: there is one. */
+  readonly error: string | null;
+}
+
+export type ControlPlaneDeps = ApplicationDeps &
+  OperatorDeps &
+  ResourcesDeps &
+  EventsDeps &
+  WritesDeps & {
+    readonly engine: () => EngineState;
+  };
 
 /** Requests at one time: people and dashboards need few, and none may be in the way of calls. */
 const MAX_IN_FLIGHT = 16;
@@ -20,7 +35,7 @@ const MAX_IN_FLIGHT = 16;
 /** The Koa application of the control listener. */
 export function createControlPlane(deps: ControlPlaneDeps): Koa {
   const router = createRouter();
-  router.get('/v1/status', answerStatus(deps.status));
+  router.get('/v1/status', answerStatus(deps));
   addResources(router, deps);
   addEvents(router, deps);
   return createApplication(router, deps, {
@@ -30,7 +45,7 @@ export function createControlPlane(deps: ControlPlaneDeps): Koa {
 }
 
 /** `status --watch` asks again and again, and thousands of manifests take longer to write out than a call may wait. */
-function answerStatus(status: () => ReconcileStatus): Middleware {
+function answerStatus({ status, engine }: Pick<ControlPlaneDeps, 'status' | 'engine'>): Middleware {
   let known: ReconcileStatus['manifests'] = [];
   let text = '[]';
   return (context) => {
@@ -41,7 +56,8 @@ function answerStatus(status: () => ReconcileStatus): Middleware {
       known = manifests;
     }
     context.type = 'application/json';
-    context.body = `${JSON.stringify(whole).slice(0, -1)},"manifests":${text}}`;
+    const all = { ...whole, container_engine: engine() };
+    context.body = `${JSON.stringify(all).slice(0, -1)},"manifests":${text}}`;
   };
 }
 

@@ -21,6 +21,7 @@ const unexpected = (): never => {
 export async function serveControl(deps: Partial<ControlPlaneDeps> = {}): Promise<string> {
   const app = createControlPlane({
     status: () => NOTHING_YET,
+    engine: () => ({ name: null, version: null, address: null, error: 'there is none' }),
     resources: () => [],
     manifests: () => [],
     draft: unexpected,

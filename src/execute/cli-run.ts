@@ -1,0 +1,302 @@
+/** One call of a CLI tool: the judge, a place in the queue, the image, the credential, the container. */
+import type { Clock } from '../clock.ts';
+import { type ContainerSecrets, reveal, type Secret } from '../credentials/secret.ts';
+import { GatewayError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { CliTool, CredentialRef, Judge, Tool } from '../snapshot/snapshot.ts';
+import type { CliInvocation } from './cli-arguments.ts';
+import { createOptions, NAME_PREFIX } from './container-create.ts';
+import type { Engine, EngineState, Engines } from './container-engine.ts';
+import { mountsOf, removeOwnSecrets, removeStaleSecrets, writeSecrets } from './container-files.ts';
+import { createImages } from './container-image.ts';
+import { createQueue } from './container-queue.ts';
+import { type ContainerResult, runContainer } from './container-run.ts';
+import { sweep } from './container-sweep.ts';
+import type { Egress } from './egress.ts';
+import { isDead } from './instance.ts';
+import { askJudge, type Judgement, rejected } from './judge.ts';
+
+/** `cli` of the process configuration. */
+export interface CliSettings {
+  readonly mount_roots: readonly string[];
+  readonly networks: readonly string[];
+  readonly max_concurrency: number;
+  readonly max_queue: number;
+  readonly secrets_dir: string;
+  readonly semantic_judge_url: string | null;
+}
+
+export interface CliRunnerDeps {
+  readonly settings: CliSettings;
+  readonly engines: Engines;
+  /** This process, as containers name it (`instance.ts`). */
+  readonly instance: string;
+  readonly egress: Egress;
+  readonly credentials: CliCredentials;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What the credentials of this gateway give a container, a registry and a judge; each rejects with CREDENTIAL_UNAVAILABLE. */
+export interface CliCredentials {
+  container(tool: Pick<CliTool, 'credential' | 'inject'>): Promise<ContainerSecrets | null>;
+  fields(
+    ref: CredentialRef,
+  ): Promise<{ readonly value: Secret | null; readonly fields: Readonly<Record<string, Secret>> } | null>;
+}
+
+/** What a caller gets (protocol section 4). */
+export interface CliResult {
+  readonly exit_code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly truncated: boolean;
+}
+
+export interface CliOutcome {
+  readonly result: CliResult;
+  readonly stdout_bytes: number;
+  readonly stderr_bytes: number;
+  readonly run_ms: number;
+}
+
+export interface CliCall {
+  readonly tool: CliTool;
+  readonly invocation: CliInvocation;
+  readonly call_id: string;
+  readonly security_context: string;
+  /** The caller is gone; its reason is what the call ends with. */
+  readonly signal: AbortSignal;
+  /** Milliseconds for the whole. */
+  readonly timeout_ms: number;
+  /** Called after a judge has allowed the call, and awaited before anything runs; never for a call without a judge. */
+  readonly onAllowed: (judge: string, judgement: Judgement) => Promise<void>;
+}
+
+export interface CliRunner {
+  run(call: CliCall): Promise<CliOutcome>;
+  /** Pulls the images of the tools that ask for it, now and when an engine comes later; logs what fails. */
+  prepull(tools: Iterable<Tool>): void;
+  state(): EngineState;
+  /** Waits for the removal of containers that have ended, for this long at most. */
+  close(timeout_ms: number): Promise<void>;
+}
+
+/** Between two looks for containers that were left behind. */
+const SWEEP_MS = 30_000;
+
+export function createCliRunner(deps: CliRunnerDeps): CliRunner {
+  const { settings, engines, instance, clock, log, credentials } = deps;
+  const queue = createQueue(settings.max_concurrency, settings.max_queue);
+  const images = createImages({ fields: credentials.fields, clock, log });
+  const active = new Set<string>();
+  const removals = new Set<Promise<void>>();
+  const fallback = settings.semantic_judge_url === null ? null : defaultJudge(settings.semantic_judge_url);
+
+  const sweepNow = (engine: Engine): void => {
+    sweep(engine, { instance, active, clock, log }).catch((error: unknown) => engines.failed(engine, error));
+  };
+  let ahead: readonly CliTool[] = [];
+  const pullAhead = (engine: Engine): void => {
+    for (const tool of ahead) {
+      images.ready(engine, tool, new AbortController().signal).catch((error: unknown) => {
+        engines.failed(engine, error);
+        log.warn({ err: error, tool: tool.name }, 'an image could not be pulled ahead');
+      });
+    }
+  };
+  engines.onFound(sweepNow);
+  engines.onFound(pullAhead);
+  const look = (): void => {
+    // Also finds an engine that came after the start.
+    const known = engines.state().error === null;
+    engines.use().then(
+      (engine) => known && sweepNow(engine),
+      () => {},
+    );
+    removeStaleSecrets(settings.secrets_dir, isDead).catch(() => {});
+  };
+  look();
+  const sweeping = setInterval(look, SWEEP_MS);
+  sweeping.unref();
+
+  async function run(call: CliCall): Promise<CliOutcome> {
+    const deadline = startDeadline(call);
+    try {
+      await judge(call, deadline.signal);
+      const leave = await queue.enter(deadline.signal);
+      return await inContainer(call, deadline.signal, leave);
+    } finally {
+      deadline.end();
+    }
+  }
+
+  async function judge(
+    { tool, invocation, security_context, onAllowed }: CliCall,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (!tool.require_judge) return;
+    const asked = tool.judge ?? fallback;
+    if (asked === null) throw rejected(null, 'the tool requires a judge, and there is none');
+    const { name: tool_name, description } = tool;
+    const { subcommand, words: args, stdin } = invocation;
+    const question = { tool_name, description, subcommand, args, stdin, security_context };
+    const judgement = await askJudge(
+      { egress: deps.egress, fields: credentials.fields },
+      asked,
+      question,
+      signal,
+    );
+    await onAllowed(asked.name, judgement);
+  }
+
+  /** `leave` is called when the container is gone, also when that is after the answer. */
+  async function inContainer(
+    { tool, invocation, call_id }: CliCall,
+    signal: AbortSignal,
+    leave: () => void,
+  ): Promise<CliOutcome> {
+    const name = `${NAME_PREFIX}${call_id}`;
+    const cleaning: (() => Promise<void>)[] = [];
+    let made = false;
+    const gone = Promise.withResolvers<void>();
+    const finish = async (): Promise<void> => {
+      for (const clean of cleaning) await clean().catch(() => {});
+      active.delete(name);
+      leave();
+    };
+    active.add(name);
+    try {
+      checkNetwork(tool);
+      const engine = await engines.use();
+      const mounts = await mountsOf(tool, settings.mount_roots);
+      const image = await images
+        .ready(engine, tool, signal)
+        .catch((error: unknown) => throwLost(engine, error));
+      // Last: it may be made for this call.
+      const secrets = await credentials.container(tool);
+      const files = await writeSecrets(secrets?.files ?? [], {
+        dir: settings.secrets_dir,
+        instance,
+        call_id,
+      });
+      cleaning.push(files.remove);
+      const options = createOptions({
+        tool,
+        argv: invocation.argv,
+        image,
+        binds: [...mounts, ...files.binds],
+        env_secrets: secrets?.env ?? {},
+        stdin: invocation.stdin !== null,
+        instance,
+        call_id,
+        deadline: clock.now() + tool.timeout_ms,
+      });
+      made = true;
+      const result = await runContainer({
+        engine,
+        tool,
+        options,
+        stdin: invocation.stdin,
+        signal,
+        clock,
+        onRemoved: gone.resolve,
+      }).catch((error: unknown) => throwLost(engine, error));
+      return outcomeOf(result, secrets);
+    } finally {
+      if (made) {
+        const removal = gone.promise.then(finish).finally(() => removals.delete(removal));
+        removals.add(removal);
+      } else {
+        await finish();
+      }
+    }
+  }
+
+  function throwLost(engine: Engine, error: unknown): never {
+    engines.failed(engine, error);
+    if (error instanceof GatewayError) throw error;
+    throw new GatewayError('CONTAINER_FAILED', 'the container engine failed', { cause: error });
+  }
+
+  function checkNetwork({ name, network }: CliTool): void {
+    if (network === null || settings.networks.includes(network)) return;
+    const message = `${name}: its network is none of cli.networks`;
+    throw new GatewayError('TOOL_UNAVAILABLE', message, { layer: 'container' });
+  }
+
+  return {
+    run,
+    prepull(tools) {
+      ahead = [...tools].filter((tool) => tool.kind === 'cli').filter((tool) => tool.prepull);
+      if (ahead.length > 0) engines.use().then(pullAhead, () => {});
+    },
+    state: engines.state,
+    async close(timeout_ms) {
+      clearInterval(sweeping);
+      const late = new Promise((resolve) => setTimeout(resolve, timeout_ms).unref());
+      await Promise.race([Promise.allSettled(removals), late]);
+      await removeOwnSecrets(settings.secrets_dir, instance);
+    },
+  };
+}
+
+function defaultJudge(url: string): Judge {
+  return {
+    name: 'cli.semantic_judge_url',
+    url: new URL(url),
+    protocol: 'http_json',
+    model: null,
+    instructions: null,
+    timeout_ms: 5_000,
+    credential: { kind: 'none' },
+  };
+}
+
+function outcomeOf(result: ContainerResult, secrets: ContainerSecrets | null): CliOutcome {
+  const { exit_code, stdout, stderr, truncated, run_ms } = result;
+  const mask = maskOf(secrets);
+  return {
+    result: { exit_code, stdout: mask(stdout.text), stderr: mask(stderr.text), truncated },
+    stdout_bytes: stdout.bytes,
+    stderr_bytes: stderr.bytes,
+    run_ms,
+  };
+}
+
+/** A command that prints its own credential must not hand it to the caller. Short values would mask plain text. */
+function maskOf(secrets: ContainerSecrets | null): (text: string) => string {
+  const all = [...Object.values(secrets?.env ?? {}), ...(secrets?.files ?? []).map(({ content }) => content)];
+  const texts = all
+    .flatMap((secret) => [reveal(secret), ...reveal(secret).split(/\r?\n/)])
+    .map((text) => text.trim())
+    .filter((text) => text.length >= 8)
+    .sort((a, b) => b.length - a.length);
+  return (text) => texts.reduce((masked, secret) => masked.replaceAll(secret, '[secret]'), text);
+}
+
+/** A signal that is aborted with the caller's, or when the call has used up its time. */
+function startDeadline({ tool, signal, timeout_ms }: CliCall): { signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  const onAbort = (): void => controller.abort(gone(signal.reason));
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  const timer = setTimeout(() => {
+    const message = `${tool.name} did not end within ${timeout_ms} ms, the limit of a whole call (limits.call_timeout_ms)`;
+    controller.abort(new GatewayError('CLI_TIMEOUT', message, { details: { timeout_ms } }));
+  }, timeout_ms);
+  return {
+    signal: controller.signal,
+    end() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
+}
+
+function gone(reason: unknown): GatewayError {
+  if (reason instanceof GatewayError) return reason;
+  return new GatewayError('CLI_TIMEOUT', 'the call was ended before the command had', {
+    details: { reason: 'caller_gone' },
+  });
+}

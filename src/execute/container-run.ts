@@ -1,0 +1,182 @@
+/**
+ * One container from its making to its end: create, attach, start, read to the end, wait, remove. Whatever happens
+ * on the way, it is removed; what an engine that went away keeps, the sweep removes (`container-sweep.ts`).
+ */
+import type { Socket } from 'node:net';
+import type Docker from 'dockerode';
+import type { Clock } from '../clock.ts';
+import { GatewayError } from '../errors.ts';
+import type { CliTool } from '../snapshot/snapshot.ts';
+import type { createOptions } from './container-create.ts';
+import { type Engine, reasonOf, statusOf } from './container-engine.ts';
+import { unlessAborted } from './container-image.ts';
+import { collectOutput, MAX_DRAINED, type Output } from './container-output.ts';
+
+export interface ContainerResult extends Output {
+  readonly exit_code: number;
+  /** Milliseconds from the start of the command to its end. */
+  readonly run_ms: number;
+}
+
+export interface RunOptions {
+  readonly engine: Engine;
+  readonly tool: CliTool;
+  readonly options: ReturnType<typeof createOptions>;
+  /** null: the command reads an empty one. */
+  readonly stdin: string | null;
+  /** Aborted when the caller is gone or the call is out of time; its reason is what the call ends with. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  /** Called when the container is gone, which the call does not wait for. */
+  readonly onRemoved: () => void;
+}
+
+/** Milliseconds that an engine may take to end a killed container. */
+const KILL_MS = 10_000;
+const REMOVE_TRIES = 3;
+/** 128 + SIGKILL. */
+const KILLED = 137;
+
+/** Rejects with CONTAINER_FAILED, CLI_TIMEOUT, RESPONSE_TOO_LARGE or the signal's reason. */
+export async function runContainer(run: RunOptions): Promise<ContainerResult> {
+  const { engine, options, signal, onRemoved } = run;
+  const creating = engine.api.createContainer(options);
+  try {
+    const container = await unlessAborted(creating, signal).catch((error: unknown) => {
+      throw explained(run, 'made', error);
+    });
+    await checkMade(run, container);
+    return await runMade(run, container);
+  } finally {
+    // Also one whose making was not waited for.
+    creating.then(removed, () => {}).then(onRemoved);
+  }
+}
+
+async function runMade(run: RunOptions, container: Docker.Container): Promise<ContainerResult> {
+  const { engine, tool, stdin, signal, clock } = run;
+  const ending = new AbortController();
+  const end = (reason: unknown): void => ending.abort(reason);
+  const onAbort = (): void => end(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  let timer: NodeJS.Timeout | undefined;
+  let socket: Socket | undefined;
+  try {
+    if (signal.aborted) throw signal.reason;
+    socket = await unlessAborted(engine.attach(container.id, stdin !== null), signal);
+    const output = collectOutput(socket, {
+      max_bytes: tool.max_output_bytes,
+      onFlood: () => end(flooded(tool)),
+    });
+    await unlessAborted(container.start(), signal);
+    const started = clock.monotonic();
+    timer = setTimeout(() => end(timedOut(tool)), tool.timeout_ms);
+    if (stdin !== null) {
+      // A command that reads nothing closes its end.
+      socket.on('error', () => {});
+      socket.end(stdin);
+    }
+    const written = await unlessAborted(output, ending.signal);
+    const { StatusCode } = await unlessAborted(waitFor(container), ending.signal);
+    const run_ms = Math.round(clock.monotonic() - started);
+    if (StatusCode === KILLED) await checkMemory(tool, container);
+    return { ...written, exit_code: StatusCode, run_ms };
+  } catch (error) {
+    if (ending.signal.aborted || signal.aborted) {
+      await killed(container);
+      throw ending.signal.aborted ? ending.signal.reason : signal.reason;
+    }
+    throw explained(run, 'run', error);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+    socket?.destroy();
+  }
+}
+
+/** What was asked for and not given: an engine may drop a limit with no more than a warning, Podman ignores a runtime. */
+async function checkMade(run: RunOptions, container: Docker.Container): Promise<void> {
+  const { runtime } = run.tool;
+  if (runtime === null) return;
+  const { HostConfig } = await container.inspect().catch((error: unknown) => {
+    throw explained(run, 'made', error);
+  });
+  const given = (HostConfig as { readonly Runtime?: string }).Runtime;
+  if (given === runtime) return;
+  throw new GatewayError(
+    'CONTAINER_FAILED',
+    `the engine would not run ${run.tool.name} with the runtime ${runtime}`,
+    {
+      details: { reason: 'runtime' },
+    },
+  );
+}
+
+/** Once it has ended; one that ended before is answered at once. */
+function waitFor(container: Docker.Container): Promise<{ StatusCode: number }> {
+  return container.wait({ condition: 'not-running' });
+}
+
+async function checkMemory({ name, resources }: CliTool, container: Docker.Container): Promise<void> {
+  const { State } = await container.inspect();
+  if (!State.OOMKilled) return;
+  throw new GatewayError('CONTAINER_FAILED', `${name} used up its memory and was killed`, {
+    details: { reason: 'out_of_memory', memory_bytes: resources.memory_bytes },
+  });
+}
+
+/** SIGKILL, which no process ignores; resolves when the container has ended, or the engine takes too long. */
+async function killed(container: Docker.Container): Promise<void> {
+  const late = AbortSignal.timeout(KILL_MS);
+  const kill = async (): Promise<void> => {
+    await container.kill({ signal: 'SIGKILL' });
+    await waitFor(container);
+  };
+  // One that has ended, or never began, cannot be killed; removing it ends it in any case.
+  await unlessAborted(kill(), late).catch(() => {});
+}
+
+/** Volumes too. What is not removed here is left to the sweep. */
+async function removed(container: Docker.Container): Promise<void> {
+  for (let attempt = 0; attempt < REMOVE_TRIES; attempt += 1) {
+    try {
+      await container.remove({ force: true, v: true });
+      return;
+    } catch (error) {
+      if (statusOf(error) === 404 || statusOf(error) === null) return;
+    }
+  }
+}
+
+function timedOut({ name, timeout_ms }: CliTool): GatewayError {
+  return new GatewayError('CLI_TIMEOUT', `${name} did not end within ${timeout_ms} ms and was killed`, {
+    details: { timeout_ms },
+  });
+}
+
+function flooded({ name }: CliTool): GatewayError {
+  return new GatewayError(
+    'RESPONSE_TOO_LARGE',
+    `${name} wrote more than ${MAX_DRAINED} bytes and was killed`,
+    {
+      layer: 'container',
+      details: { limit_bytes: MAX_DRAINED },
+    },
+  );
+}
+
+function explained({ engine, tool, signal }: RunOptions, what: string, error: unknown): unknown {
+  if (error instanceof GatewayError || signal.aborted) return error;
+  const status = statusOf(error);
+  // The engine's words name paths of the host: they are for the log.
+  const why =
+    status === null
+      ? 'the container engine went away'
+      : /executable file not found|no such file or directory/i.test(reasonOf(error))
+        ? 'its program, a mount or its working directory is not there'
+        : `the engine refused it (${status})`;
+  return new GatewayError('CONTAINER_FAILED', `the container of ${tool.name} could not be ${what}: ${why}`, {
+    details: { reason: status === null ? 'engine_gone' : 'refused' },
+    cause: new Error(`${engine.address}: ${reasonOf(error)}`),
+  });
+}
