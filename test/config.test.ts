@@ -274,7 +274,6 @@ describe('what this version has not', () => {
 
   test.each([
     ['network: {grpc_bind_addr: "0.0.0.0:1"}', 'network.grpc_bind_addr'],
-    ['cli: {max_concurrency: 2}', 'cli'],
     ['credentials: {openbao: {addr: "http://bao.example"}}', 'credentials'],
     ['ui: {enabled: false}', 'ui'],
   ])('is warned of where nothing depends on it: %s', (line, key) => {
@@ -363,11 +362,6 @@ describe('the environment', () => {
       /spec\.network\.trusted_proxies has no effect/,
     ],
     ['SEAL_GATEWAY_OPENBAO_ADDR', 'x', /^environment variable SEAL_GATEWAY_OPENBAO_ADDR has no effect/],
-    [
-      'SEAL_GATEWAY_SEMANTIC_JUDGE_URL',
-      'x',
-      /^environment variable SEAL_GATEWAY_SEMANTIC_JUDGE_URL has no effect/,
-    ],
     [
       'SEAL_GATEWAY_SERVICE_HOST',
       '10.0.0.1',

@@ -20,6 +20,9 @@ export const NAME_PREFIX = 'seal-';
 /** Of the writable /tmp; in memory, and counted as the container's. */
 const TMP_BYTES = 64 * 1024 * 1024;
 
+/** Of all containers of one user together, so that it must not be what stops one of them. */
+const NPROC = 30_000;
+
 export interface Bind {
   /** A real path. */
   readonly source: string;
@@ -66,7 +69,8 @@ export function createOptions(plan: Plan): ContainerCreateOptions & { name: stri
     AttachStdin: stdin,
     OpenStdin: stdin,
     StdinOnce: stdin,
-    Healthcheck: { Test: ['NONE'] },
+    // One that the image brings would run commands of its own. Podman sets up timers even for `NONE`.
+    ...(image.healthcheck && { Healthcheck: { Test: ['NONE'] } }),
     HostConfig: hostConfig(plan),
   };
 }
@@ -92,6 +96,8 @@ function hostConfig({ tool, image, binds }: Plan): ContainerCreateOptions['HostC
     Ulimits: [
       { Name: 'nofile', Soft: open_files, Hard: open_files },
       { Name: 'core', Soft: 0, Hard: 0 },
+      // `PidsLimit` is the limit. Podman sets this one in any case, to more than an engine in a sandbox may.
+      { Name: 'nproc', Soft: NPROC, Hard: NPROC },
     ],
     Tmpfs: Object.fromEntries(['/tmp', ...volumes].map((path) => [path, tmpfs(TMP_BYTES)])),
     Mounts: binds.map(({ source, target, read_only }) => ({

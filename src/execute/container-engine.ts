@@ -173,10 +173,10 @@ function attach(target: Target, version: string, id: string, stdin: boolean): Pr
       if (head.length > 0) socket.unshift(head);
       resolve(socket as Socket);
     });
-    asked.once('response', (response) => {
-      response.resume();
-      const message = `the engine answered ${response.statusCode} to the request for the streams`;
-      reject(Object.assign(new Error(message), { statusCode: response.statusCode }));
+    asked.once('response', async (response) => {
+      const { statusCode = 0 } = response;
+      const body = await response.toArray().catch(() => []);
+      reject(refusal(statusCode, Buffer.concat(body).toString('utf8')));
     });
     asked.once('timeout', () =>
       asked.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })),
@@ -184,4 +184,15 @@ function attach(target: Target, version: string, id: string, stdin: boolean): Pr
     asked.once('error', reject);
     asked.end();
   });
+}
+
+/** As dockerode has it. */
+function refusal(statusCode: number, body: string): Error {
+  let json: unknown = {};
+  try {
+    json = JSON.parse(body);
+  } catch {
+    // Then the status alone has to do.
+  }
+  return Object.assign(new Error(`the engine answered ${statusCode}`), { statusCode, json });
 }

@@ -11,6 +11,8 @@ export interface ReadyImage {
   readonly id: string;
   /** Paths that the image declares as volumes. */
   readonly volumes: readonly string[];
+  /** The image declares one. */
+  readonly healthcheck: boolean;
 }
 
 export type ImageOf = Pick<CliTool, 'name' | 'tenant' | 'image' | 'pull_policy' | 'registry_credential'>;
@@ -120,7 +122,8 @@ async function inspect(engine: Engine, tool: ImageOf): Promise<ReadyImage | null
     if (digest !== null && !(RepoDigests ?? []).some((one) => one.endsWith(`@${digest}`))) {
       throw failure(tool, 'does not have the digest that the manifest names');
     }
-    return { id: Id, volumes: Object.keys(Config?.Volumes ?? {}) };
+    const { Volumes, Healthcheck } = Config as typeof Config & { readonly Healthcheck?: unknown };
+    return { id: Id, volumes: Object.keys(Volumes ?? {}), healthcheck: Healthcheck != null };
   } catch (error) {
     if (statusOf(error) === 404) return null;
     throw error;

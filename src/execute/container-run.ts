@@ -34,6 +34,8 @@ export interface RunOptions {
 /** Milliseconds that an engine may take to end a killed container. */
 const KILL_MS = 10_000;
 const REMOVE_TRIES = 3;
+/** Podman looks four times a second unless told otherwise. */
+const UNTIL_ENDED = { condition: 'not-running', interval: '10ms' } as const;
 /** 128 + SIGKILL. */
 const KILLED = 137;
 
@@ -114,14 +116,18 @@ async function checkMade(run: RunOptions, container: Docker.Container): Promise<
 
 /** Once it has ended; one that ended before is answered at once. */
 function waitFor(container: Docker.Container): Promise<{ StatusCode: number }> {
-  return container.wait({ condition: 'not-running' });
+  return container.wait(UNTIL_ENDED);
 }
 
 async function checkMemory({ name, resources }: CliTool, container: Docker.Container): Promise<void> {
   const { State } = await container.inspect();
-  if (!State.OOMKilled) return;
-  throw new GatewayError('CONTAINER_FAILED', `${name} used up its memory and was killed`, {
-    details: { reason: 'out_of_memory', memory_bytes: resources.memory_bytes },
+  // Not every engine hears of it from every kernel, and nobody else kills what runs alone.
+  const reason = State.OOMKilled ? 'out_of_memory' : 'killed';
+  const what = State.OOMKilled
+    ? 'used up its memory and was killed'
+    : 'was killed, most likely for its memory';
+  throw new GatewayError('CONTAINER_FAILED', `${name} ${what}`, {
+    details: { reason, memory_bytes: resources.memory_bytes },
   });
 }
 

@@ -9,7 +9,10 @@ const COLLECTIONS = [
   ['security-contexts', 'SecurityContext'],
 ] as const;
 
-test('the status is what the reconciler says', async () => {
+/** What `serveControl` says of the container engine. */
+const container_engine = { name: null, version: null, address: null, error: 'there is none' };
+
+test('the status is what the reconciler says, and the container engine', async () => {
   const status: ReconcileStatus = { ...NOTHING_YET, revision: 'rev-1', manifests: [aState()] };
   const response = await fetch(`${await serveControl({ status: () => status })}/v1/status`);
   expect(response.status).toBe(200);
@@ -18,7 +21,7 @@ test('the status is what the reconciler says', async () => {
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   });
-  expect(await response.json()).toEqual(status);
+  expect(await response.json()).toEqual({ ...status, container_engine });
 });
 
 test('the status is always the newest', async () => {
@@ -26,13 +29,13 @@ test('the status is always the newest', async () => {
   let status: ReconcileStatus = { ...NOTHING_YET, manifests };
   const url = `${await serveControl({ status: () => status })}/v1/status`;
   const get = async () => (await fetch(url)).json();
-  expect(await get()).toEqual(status);
+  expect(await get()).toEqual({ ...status, container_engine });
   status = { ...status, error: 'held', watch: 'scanning' };
-  expect(await get()).toEqual(status);
+  expect(await get()).toEqual({ ...status, container_engine });
   status = { ...status, manifests: [aState({ status: 'Stale' })] };
-  expect(await get()).toEqual(status);
+  expect(await get()).toEqual({ ...status, container_engine });
   status = { ...status, manifests: [] };
-  expect(await get()).toEqual(status);
+  expect(await get()).toEqual({ ...status, container_engine });
 });
 
 describe.each(COLLECTIONS)('/v1/%s', (collection, kind) => {
