@@ -77,7 +77,10 @@ export function createOptions(plan: Plan): ContainerCreateOptions & { name: stri
 
 function hostConfig({ tool, image, binds }: Plan): ContainerCreateOptions['HostConfig'] {
   const { memory_bytes, cpus, pids, open_files } = tool.resources;
-  const tmpfs = (bytes: number) => `rw,noexec,nosuid,nodev,size=${bytes},mode=1777`;
+  const [uid, gid] = tool.user.split(':');
+  // runc gives it the mode of the image's own directory, and only its owner could write to most of those.
+  const owner = gid === undefined ? `uid=${uid}` : `uid=${uid},gid=${gid}`;
+  const tmpfs = `rw,noexec,nosuid,nodev,size=${TMP_BYTES},mode=1777,${owner}`;
   const targets = new Set(binds.map(({ target }) => target));
   // A volume that the image declares would be a writable piece of the host's disk without a limit.
   const volumes = image.volumes.filter((path) => !targets.has(path));
@@ -99,7 +102,7 @@ function hostConfig({ tool, image, binds }: Plan): ContainerCreateOptions['HostC
       // `PidsLimit` is the limit. Podman sets this one in any case, to more than an engine in a sandbox may.
       { Name: 'nproc', Soft: NPROC, Hard: NPROC },
     ],
-    Tmpfs: Object.fromEntries(['/tmp', ...volumes].map((path) => [path, tmpfs(TMP_BYTES)])),
+    Tmpfs: Object.fromEntries(['/tmp', ...volumes].map((path) => [path, tmpfs])),
     Mounts: binds.map(({ source, target, read_only }) => ({
       // Not `Binds`: they create a source that is missing.
       Type: 'bind',

@@ -84,7 +84,8 @@ export function createEngines({ addresses, log }: EnginesOptions): Engines {
       });
       return looking;
     },
-    failed(engine, failure) {
+    failed(engine, thrown) {
+      const failure = thrown instanceof GatewayError ? thrown.cause : thrown;
       if (current !== engine || !isUnreachable(failure)) return;
       current = null;
       error = `${engine.address}: ${reasonOf(failure)}`;

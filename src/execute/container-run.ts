@@ -171,7 +171,7 @@ function flooded({ name }: CliTool): GatewayError {
   );
 }
 
-function explained({ engine, tool, signal }: RunOptions, what: string, error: unknown): unknown {
+function explained({ tool, signal }: RunOptions, what: string, error: unknown): unknown {
   if (error instanceof GatewayError || signal.aborted) return error;
   const status = statusOf(error);
   // The engine's words name paths of the host: they are for the log.
@@ -183,6 +183,6 @@ function explained({ engine, tool, signal }: RunOptions, what: string, error: un
         : `the engine refused it (${status})`;
   return new GatewayError('CONTAINER_FAILED', `the container of ${tool.name} could not be ${what}: ${why}`, {
     details: { reason: status === null ? 'engine_gone' : 'refused' },
-    cause: new Error(`${engine.address}: ${reasonOf(error)}`),
+    cause: error,
   });
 }

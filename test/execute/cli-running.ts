@@ -46,7 +46,7 @@ export function runnerOn({
     },
     engines: createEngines({ addresses: [address], log }),
     // Apart from other test files, whose runners sweep what they do not know.
-    instance: instance ?? `${thisInstance()}${(count += 1)}x`,
+    instance: instance ?? `${thisInstance()}${nextNumber()}x`,
     egress: testEgress(),
     credentials: { container: async () => null, fields: async () => null, ...credentials },
     clock: systemClock,
@@ -56,7 +56,11 @@ export function runnerOn({
   return runner;
 }
 
-let count = 0;
+let runners = 0;
+function nextNumber(): number {
+  runners += 1;
+  return runners;
+}
 
 /** A tool that runs this script in busybox. */
 export function shell(script: string, written: WrittenCliTool = {}): CliTool {
