@@ -182,6 +182,7 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
       });
       cleaning.push(files.remove);
       const options = createOptions({
+        engine: engine.name,
         tool,
         argv: invocation.argv,
         image,

@@ -2,6 +2,7 @@
 import type { ContainerCreateOptions } from 'dockerode';
 import { type ContainerSecrets, reveal } from '../credentials/secret.ts';
 import type { CliTool } from '../snapshot/snapshot.ts';
+import type { Engine } from './container-engine.ts';
 import type { ReadyImage } from './container-image.ts';
 
 /** Labels of every container of ours. */
@@ -31,6 +32,7 @@ export interface Bind {
 }
 
 export interface Plan {
+  readonly engine: Engine['name'];
   readonly tool: CliTool;
   readonly argv: readonly string[];
   readonly image: ReadyImage;
@@ -75,12 +77,13 @@ export function createOptions(plan: Plan): ContainerCreateOptions & { name: stri
   };
 }
 
-function hostConfig({ tool, image, binds }: Plan): ContainerCreateOptions['HostConfig'] {
+function hostConfig({ engine, tool, image, binds }: Plan): ContainerCreateOptions['HostConfig'] {
   const { memory_bytes, cpus, pids, open_files } = tool.resources;
   const [uid, gid] = tool.user.split(':');
-  // runc gives it the mode of the image's own directory, and only its owner could write to most of those.
-  const owner = gid === undefined ? `uid=${uid}` : `uid=${uid},gid=${gid}`;
-  const tmpfs = `rw,noexec,nosuid,nodev,size=${TMP_BYTES},mode=1777,${owner}`;
+  // runc gives it the mode of the image's own directory, so that it has to be the user's. Podman takes no owner; there
+  // the directory of the image decides, and a /tmp is writable in all but the smallest.
+  const owner = gid === undefined ? `,uid=${uid}` : `,uid=${uid},gid=${gid}`;
+  const tmpfs = `rw,noexec,nosuid,nodev,size=${TMP_BYTES},mode=1777${engine === 'podman' ? '' : owner}`;
   const targets = new Set(binds.map(({ target }) => target));
   // A volume that the image declares would be a writable piece of the host's disk without a limit.
   const volumes = image.volumes.filter((path) => !targets.has(path));

@@ -1,6 +1,6 @@
 /** Real container engines for tests, and an image in them that was made here (`with-engines.ts` starts them). */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,6 +76,7 @@ export function busyboxTar(): Buffer {
   const root = mkdtempSync(join(tmpdir(), 'seal-busybox-'));
   try {
     for (const dir of ['bin', 'etc', 'tmp', 'proc', 'sys', 'dev']) mkdirSync(join(root, dir));
+    chmodSync(join(root, 'tmp'), 0o1777);
     copyFileSync(binary, join(root, 'bin/busybox'));
     const list = spawnSync(binary, ['--list'], { encoding: 'utf8' }).stdout.trim().split('\n');
     for (const name of list) if (name !== 'busybox') symlinkSync('busybox', join(root, 'bin', name));
