@@ -46,7 +46,7 @@ export function runnerOn({
     },
     engines: createEngines({ addresses: [address], log }),
     // Apart from other test files, whose runners sweep what they do not know.
-    instance: instance ?? `${thisInstance()}${nextNumber()}x`,
+    instance: instance ?? `${thisInstance()}.${nextNumber()}`,
     egress: testEgress(),
     credentials: { container: async () => null, fields: async () => null, ...credentials },
     clock: systemClock,
