@@ -192,7 +192,7 @@ export function gitEnvironment(
  * own variables, else the usual sockets, first the machine's and then the user's own.
  */
 export function containerHosts(
-  { container_host }: Config['cli'],
+  { container_host }: Pick<Config['cli'], 'container_host'>,
   env: NodeJS.ProcessEnv = process.env,
 ): readonly string[] {
   const told = container_host ?? env.DOCKER_HOST ?? env.CONTAINER_HOST;

@@ -67,19 +67,7 @@ export async function setUp(): Promise<Example> {
   writeFileSync(join(dir, 'gateway.yaml'), processConfiguration(dir));
   const signingKey = await importJWK({ ...issuer.jwk, d: issuer.private_key } as JWK, 'EdDSA');
 
-  const token = async (claims: TokenClaims = {}): Promise<string> => {
-    const { ttl = 300, sub = 'demo-agent', ...rest } = claims;
-    const now = Math.floor(Date.now() / 1000);
-    return new SignJWT({ scp: 'billing-read', ...rest })
-      .setProtectedHeader({ alg: 'EdDSA', kid: 'demo-issuer' })
-      .setIssuer(ISSUER)
-      .setAudience('seal-gateway')
-      .setSubject(sub)
-      .setJti(crypto.randomUUID())
-      .setIssuedAt(now)
-      .setExpirationTime(now + ttl)
-      .sign(signingKey);
-  };
+  const token = (claims: TokenClaims = {}) => signToken(signingKey, claims);
   return {
     dir,
     crm,
@@ -99,7 +87,23 @@ export async function setUp(): Promise<Example> {
   };
 }
 
-async function startGateway(dir: string): Promise<GatewayProcess> {
+/** A new security token of the issuer of {@link issuerManifest}. */
+export function signToken(key: Parameters<SignJWT['sign']>[0], claims: TokenClaims): Promise<string> {
+  const { ttl = 300, sub = 'demo-agent', ...rest } = claims;
+  const now = Math.floor(Date.now() / 1000);
+  return new SignJWT({ scp: 'billing-read', ...rest })
+    .setProtectedHeader({ alg: 'EdDSA', kid: 'demo-issuer' })
+    .setIssuer(ISSUER)
+    .setAudience('seal-gateway')
+    .setSubject(sub)
+    .setJti(crypto.randomUUID())
+    .setIssuedAt(now)
+    .setExpirationTime(now + ttl)
+    .sign(key);
+}
+
+/** The gateway of `dir/gateway.yaml`, as a process. */
+export async function startGateway(dir: string): Promise<GatewayProcess> {
   const ready = join(dir, 'ready.json');
   rmSync(ready, { force: true });
   const config = join(dir, 'gateway.yaml');
@@ -140,7 +144,8 @@ async function startGateway(dir: string): Promise<GatewayProcess> {
   };
 }
 
-function issuerManifest(issuer: KeyPair, agent: KeyPair): string {
+/** An issuer whose tokens name contexts that match this pattern. */
+export function issuerManifest(issuer: KeyPair, agent: KeyPair, contexts = 'billing-*'): string {
   return `apiVersion: seal.gateway/v1
 kind: TokenIssuer
 metadata: {name: demo}
@@ -151,7 +156,7 @@ spec:
   jwks: {inline: {keys: [${JSON.stringify({ ...issuer.jwk, kid: 'demo-issuer' })}]}}
   envelope_keys: {inline: {keys: [${JSON.stringify({ ...agent.jwk, kid: 'demo-agent' })}]}}
   replay: token
-  allowed_security_contexts: ["billing-*"]
+  allowed_security_contexts: ["${contexts}"]
 `;
 }
 
