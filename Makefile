@@ -16,6 +16,10 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.installed
 VITEST := vitest run --config test/vitest.config.ts
+# The tests beside container engines of their own, as far as this machine has them.
+TESTS := node test/support/with-engines.ts $(VITEST)
+# Debian's packages of what the tests of containers need: engines, a registry, and programs to put into images.
+ENGINE_PACKAGES := docker.io podman runc busybox-static docker-registry git
 
 .PHONY: help
 help: ## List the targets
@@ -50,8 +54,8 @@ demo: $(RUNTIME) ## A real signed call through the whole pipeline, in a minute
 	node examples/crm/demo.ts
 
 .PHONY: test
-test: install ## All tests that need nothing but this machine
-	$(VITEST)
+test: install ## All tests that need nothing but this machine; those of containers are skipped aloud without an engine
+	$(TESTS)
 
 .PHONY: check
 check: install ## Format, lint, types, generated files, tests
@@ -59,7 +63,7 @@ check: install ## Format, lint, types, generated files, tests
 	tsc -p tsconfig.json
 	node src/manifest/generate.ts types --check
 	node src/manifest/generate.ts docs --check
-	$(VITEST)
+	$(TESTS)
 
 .PHONY: format
 format: install ## Format the sources and mend what the linter can mend
@@ -78,6 +82,7 @@ build: install ## Compile to dist/ for the package and the image
 .PHONY: bench
 bench: install ## Measure signed calls beside a bare floor; prints a table, writes bench.json
 	node test/bench/invoke.ts
+	node test/support/with-engines.ts node test/bench/cli.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)
@@ -86,10 +91,25 @@ image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for an
 	case $$engine in */podman) set -- --format docker ;; esac; \
 	$$engine build "$$@" $(if $(NODE_IMAGE),--build-arg NODE_IMAGE=$(NODE_IMAGE)) -t "seal-gateway:$$version" .
 
+.PHONY: engines
+engines: ## Install what the tests of containers need, with apt-get (as root, on Debian)
+	for package in $(ENGINE_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$${missing:-} $$package"; done; \
+	if test -n "$${missing:-}"; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+	# The package of kubectl is downloaded by the example that needs it.
+	apt-cache show kubernetes-client >/dev/null 2>&1 || apt-get update -qq
+
+.PHONY: example-images
+example-images: install ## Put the images of examples/kubectl and examples/git into the container engine of this machine
+	node examples/images.ts
+
+# Here a missing container engine is a failure, not a skip.
 .PHONY: ci
-ci: check ## Everything: checks, tests, demo, the built package as it is installed, long tests at full length
+ci: export SEAL_TEST_ENGINES := required
+ci: engines check ## Everything: checks, tests on Docker and Podman, demo, the built package, long tests at full length
 	node examples/crm/demo.ts
-	SEAL_TEST_FULL=1 $(VITEST) test/e2e
+	SEAL_TEST_FULL=1 $(TESTS) test/e2e
 
 .PHONY: clean
 clean: ## Remove what was installed and built
