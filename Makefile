@@ -82,7 +82,7 @@ build: install ## Compile to dist/ for the package and the image
 .PHONY: bench
 bench: install ## Measure signed calls beside a bare floor; prints a table, writes bench.json
 	node test/bench/invoke.ts
-	node test/support/with-engines.ts node test/bench/cli.ts
+	node test/support/with-engines.ts node --expose-gc test/bench/cli.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)
@@ -113,4 +113,4 @@ ci: engines check ## Everything: checks, tests on Docker and Podman, demo, the b
 
 .PHONY: clean
 clean: ## Remove what was installed and built
-	rm -rf node_modules .toolchain dist data bench.json
+	rm -rf node_modules .toolchain dist data bench.json bench-cli.json

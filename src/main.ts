@@ -80,7 +80,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     });
     closers.push(() => cli.close(REMOVAL_MS));
 
-    const holder = createHolder(({ tools }) => cli.prepull(tools.values()));
+    const holder = createHolder(({ tools }) => cli.prepare(tools.values()));
     const { dir } = config.manifests;
     const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
     const stopping = new AbortController();

@@ -2,16 +2,18 @@
 import type { Clock } from '../clock.ts';
 import { type ContainerSecrets, reveal, type Secret } from '../credentials/secret.ts';
 import { GatewayError } from '../errors.ts';
+import { newId } from '../ids.ts';
 import type { Log } from '../log.ts';
 import type { CliTool, CredentialRef, Judge, Tool } from '../snapshot/snapshot.ts';
 import type { CliInvocation } from './cli-arguments.ts';
-import { createOptions, NAME_PREFIX } from './container-create.ts';
+import { type Bind, createOptions, NAME_PREFIX } from './container-create.ts';
 import type { Engine, EngineState, Engines } from './container-engine.ts';
 import { mountsOf, removeOwnSecrets, removeStaleSecrets, writeSecrets } from './container-files.ts';
-import { createImages } from './container-image.ts';
+import { createImages, type ReadyImage } from './container-image.ts';
 import { createQueue } from './container-queue.ts';
-import { type ContainerResult, runContainer } from './container-run.ts';
+import { type ContainerResult, runContainer, runProcess } from './container-run.ts';
 import { sweep } from './container-sweep.ts';
+import { createWarmContainers, execIn, WARM_MS, type WarmContainer } from './container-warm.ts';
 import type { Egress } from './egress.ts';
 import { isDead } from './instance.ts';
 import { askJudge, type Judgement, rejected } from './judge.ts';
@@ -75,11 +77,18 @@ export interface CliCall {
 
 export interface CliRunner {
   run(call: CliCall): Promise<CliOutcome>;
-  /** Pulls the images of the tools that ask for it, now and when an engine comes later; logs what fails. */
-  prepull(tools: Iterable<Tool>): void;
+  /** Pulls images and starts containers for the tools that ask for it, and for no others; logs what fails. */
+  prepare(tools: Iterable<Tool>): void;
   state(): EngineState;
   /** Waits for the removal of containers that have ended, for this long at most. */
   close(timeout_ms: number): Promise<void>;
+}
+
+/** What a container of a tool needs of the machine. */
+interface Ground {
+  readonly engine: Engine;
+  readonly binds: readonly Bind[];
+  readonly image: ReadyImage;
 }
 
 /** Between two looks for containers that were left behind. */
@@ -96,6 +105,14 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
   const sweepNow = (engine: Engine): void => {
     sweep(engine, { instance, active, clock, log }).catch((error: unknown) => engines.failed(engine, error));
   };
+  const warm = createWarmContainers({
+    make: makeWarm,
+    onRemoved: (name) => void active.delete(name),
+    onFailure: (tool, error) =>
+      log.warn({ err: error, tool: tool.name }, 'no container could be started ahead'),
+    clock,
+  });
+
   let ahead: readonly CliTool[] = [];
   const pullAhead = (engine: Engine): void => {
     for (const tool of ahead) {
@@ -107,6 +124,7 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
   };
   engines.onFound(sweepNow);
   engines.onFound(pullAhead);
+  engines.onFound(() => warm.refresh({ all: true }));
   const look = (): void => {
     // Also finds an engine that came after the start.
     const known = engines.state().error === null;
@@ -114,6 +132,7 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
       (engine) => known && sweepNow(engine),
       () => {},
     );
+    warm.refresh({ all: false });
     removeStaleSecrets(settings.secrets_dir, isDead).catch(() => {});
   };
   look();
@@ -125,7 +144,9 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
     try {
       await judge(call, deadline.signal);
       const leave = await queue.enter(deadline.signal);
-      return await inContainer(call, deadline.signal, leave);
+      const found = warm.take(call.tool);
+      if (found !== null) return await inWarmContainer(call, found, deadline.signal, leave);
+      return await inOwnContainer(call, deadline.signal, leave);
     } finally {
       deadline.end();
     }
@@ -150,68 +171,104 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
     await onAllowed(asked.name, judgement);
   }
 
+  /** What a container of this tool needs of the machine. Rejects as {@link CliRunner.run}. */
+  async function groundFor(tool: CliTool, signal: AbortSignal): Promise<Ground> {
+    checkNetwork(tool);
+    const engine = await engines.use();
+    const binds = await mountsOf(tool, settings.mount_roots);
+    const image = await images
+      .ready(engine, tool, signal)
+      .catch((error: unknown) => throwLost(engine, error));
+    return { engine, binds, image };
+  }
+
+  async function makeWarm(tool: CliTool): Promise<WarmContainer> {
+    const { engine, binds, image } = await groundFor(tool, new AbortController().signal);
+    const call_id = `warm-${newId()}`;
+    const options = createOptions({
+      ...{ engine: engine.name, tool, image, binds, instance, call_id },
+      argv: tool.prewarm_idle,
+      env_secrets: {},
+      stdin: false,
+      deadline: clock.now() + WARM_MS + SWEEP_MS + tool.timeout_ms,
+    });
+    active.add(options.name);
+    try {
+      return { name: options.name, engine, container: await engine.api.createContainer(options) };
+    } catch (error) {
+      active.delete(options.name);
+      return throwLost(engine, error);
+    }
+  }
+
   /** `leave` is called when the container is gone, also when that is after the answer. */
-  async function inContainer(
+  async function inOwnContainer(
     { tool, invocation, call_id }: CliCall,
     signal: AbortSignal,
     leave: () => void,
   ): Promise<CliOutcome> {
     const name = `${NAME_PREFIX}${call_id}`;
-    const cleaning: (() => Promise<void>)[] = [];
-    let made = false;
     const gone = Promise.withResolvers<void>();
-    const finish = async (): Promise<void> => {
-      for (const clean of cleaning) await clean().catch(() => {});
+    let removeFiles = async (): Promise<void> => {};
+    let begun = false;
+    active.add(name);
+    afterwards(gone.promise, async () => {
+      await removeFiles();
       active.delete(name);
       leave();
-    };
-    active.add(name);
+    });
     try {
-      checkNetwork(tool);
-      const engine = await engines.use();
-      const mounts = await mountsOf(tool, settings.mount_roots);
-      const image = await images
-        .ready(engine, tool, signal)
-        .catch((error: unknown) => throwLost(engine, error));
+      const { engine, binds, image } = await groundFor(tool, signal);
       // Last: it may be made for this call.
       const secrets = await credentials.container(tool);
-      const files = await writeSecrets(secrets?.files ?? [], {
-        dir: settings.secrets_dir,
-        instance,
-        call_id,
-      });
-      cleaning.push(files.remove);
+      const place = { dir: settings.secrets_dir, instance, call_id };
+      const files = await writeSecrets(secrets?.files ?? [], place);
+      removeFiles = files.remove;
+      const { argv, stdin } = invocation;
       const options = createOptions({
-        engine: engine.name,
-        tool,
-        argv: invocation.argv,
-        image,
-        binds: [...mounts, ...files.binds],
+        ...{ engine: engine.name, tool, argv, image, instance, call_id },
+        binds: [...binds, ...files.binds],
         env_secrets: secrets?.env ?? {},
-        stdin: invocation.stdin !== null,
-        instance,
-        call_id,
+        stdin: stdin !== null,
         deadline: clock.now() + tool.timeout_ms,
       });
-      made = true;
-      const result = await runContainer({
-        engine,
-        tool,
-        options,
-        stdin: invocation.stdin,
-        signal,
-        clock,
-        onRemoved: gone.resolve,
-      }).catch((error: unknown) => throwLost(engine, error));
-      return outcomeOf(result, secrets);
+      begun = true;
+      const running = runContainer(
+        { engine, tool, stdin, signal, clock },
+        { options, onRemoved: gone.resolve },
+      );
+      return outcomeOf(await running.catch((error: unknown) => throwLost(engine, error)), secrets);
     } finally {
-      if (made) {
-        const removal = gone.promise.then(finish).finally(() => removals.delete(removal));
-        removals.add(removal);
-      } else {
-        await finish();
-      }
+      if (!begun) gone.resolve();
     }
+  }
+
+  async function inWarmContainer(
+    { tool, invocation }: CliCall,
+    found: WarmContainer,
+    signal: AbortSignal,
+    leave: () => void,
+  ): Promise<CliOutcome> {
+    const { engine, container } = found;
+    try {
+      const secrets = await credentials.container(tool);
+      const { argv, stdin } = invocation;
+      const exec = { tool, argv, env_secrets: secrets?.env ?? {}, stdin: stdin !== null };
+      const begin = () => execIn(container, exec);
+      const running = runProcess({ engine, tool, begin, stdin, signal, clock }, container);
+      return outcomeOf(await running.catch((error: unknown) => throwLost(engine, error)), secrets);
+    } finally {
+      afterwards(warm.remove(found), async () => leave());
+    }
+  }
+
+  /** What a call does not wait for; a shutdown does. */
+  function afterwards(gone: Promise<void>, clean: () => Promise<void>): void {
+    const removal: Promise<void> = gone
+      .then(clean)
+      .catch(() => {})
+      .finally(() => removals.delete(removal));
+    removals.add(removal);
   }
 
   function throwLost(engine: Engine, error: unknown): never {
@@ -228,15 +285,19 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
 
   return {
     run,
-    prepull(tools) {
-      ahead = [...tools].filter((tool) => tool.kind === 'cli').filter((tool) => tool.prepull);
+    prepare(tools) {
+      const cli = [...tools].filter((tool) => tool.kind === 'cli');
+      ahead = cli.filter((tool) => tool.prepull);
+      // Later too, when an engine comes.
       if (ahead.length > 0) engines.use().then(pullAhead, () => {});
+      warm.keep(cli);
     },
     state: engines.state,
     async close(timeout_ms) {
       clearInterval(sweeping);
+      const closing = warm.close();
       const late = new Promise((resolve) => setTimeout(resolve, timeout_ms).unref());
-      await Promise.race([Promise.allSettled(removals), late]);
+      await Promise.race([Promise.allSettled([closing, ...removals]), late]);
       await removeOwnSecrets(settings.secrets_dir, instance);
     },
   };

@@ -68,7 +68,7 @@ export function collectOutput(source: Readable, { max_bytes, onFlood }: OutputOp
       });
     source.on('data', take);
     source.once('end', end);
-    source.once('error', end);
+    source.on('error', end);
     source.once('close', end);
   });
 }

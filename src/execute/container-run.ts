@@ -18,15 +18,28 @@ export interface ContainerResult extends Output {
   readonly run_ms: number;
 }
 
+/** A call's process: in a container that begins with it, or in one that waits for it. */
+export interface CallProcess {
+  /** Frames of stdout and stderr to read, stdin to write. */
+  readonly socket: Socket;
+  /** The exit code, once the process has ended. */
+  ended(): Promise<number>;
+}
+
 export interface RunOptions {
   readonly engine: Engine;
   readonly tool: CliTool;
-  readonly options: ReturnType<typeof createOptions>;
+  /** Begins the process in the container. */
+  readonly begin: (container: Docker.Container) => Promise<CallProcess>;
   /** null: the command reads an empty one. */
   readonly stdin: string | null;
   /** Aborted when the caller is gone or the call is out of time; its reason is what the call ends with. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
+}
+
+export interface OwnContainer {
+  readonly options: ReturnType<typeof createOptions>;
   /** Called when the container is gone, which the call does not wait for. */
   readonly onRemoved: () => void;
 }
@@ -39,24 +52,45 @@ const UNTIL_ENDED = { condition: 'not-running', interval: '10ms' } as const;
 /** 128 + SIGKILL. */
 const KILLED = 137;
 
-/** Rejects with CONTAINER_FAILED, CLI_TIMEOUT, RESPONSE_TOO_LARGE or the signal's reason. */
-export async function runContainer(run: RunOptions): Promise<ContainerResult> {
-  const { engine, options, signal, onRemoved } = run;
+/**
+ * Makes a container, runs the call in it and has it removed. Rejects with CONTAINER_FAILED, CLI_TIMEOUT,
+ * RESPONSE_TOO_LARGE or the signal's reason.
+ */
+export async function runContainer(
+  run: Omit<RunOptions, 'begin'>,
+  { options, onRemoved }: OwnContainer,
+): Promise<ContainerResult> {
+  const { engine, signal, stdin } = run;
   const creating = engine.api.createContainer(options);
   try {
     const container = await unlessAborted(creating, signal).catch((error: unknown) => {
       throw explained(run, 'made', error);
     });
-    await checkMade(run, container);
-    return await runMade(run, container);
+    await checkRuntime(run.tool, container).catch((error: unknown) => {
+      throw explained(run, 'made', error);
+    });
+    return await runProcess({ ...run, begin: (made) => startWith(engine, made, stdin !== null) }, container);
   } finally {
     // Also one whose making was not waited for.
-    creating.then(removed, () => {}).then(onRemoved);
+    creating.then(removeContainer, () => {}).then(onRemoved);
   }
 }
 
-async function runMade(run: RunOptions, container: Docker.Container): Promise<ContainerResult> {
-  const { engine, tool, stdin, signal, clock } = run;
+/** Attached before it starts, so that nothing that it writes is missed. */
+async function startWith(engine: Engine, container: Docker.Container, stdin: boolean): Promise<CallProcess> {
+  const socket = await engine.attach(container.id, stdin);
+  try {
+    await container.start();
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  return { socket, ended: async () => (await waitFor(container)).StatusCode };
+}
+
+/** Runs the call's process in a container that is there already, and ends it in time; the container stays. */
+export async function runProcess(run: RunOptions, container: Docker.Container): Promise<ContainerResult> {
+  const { tool, stdin, signal, clock } = run;
   const ending = new AbortController();
   const end = (reason: unknown): void => ending.abort(reason);
   const onAbort = (): void => end(signal.reason);
@@ -65,24 +99,19 @@ async function runMade(run: RunOptions, container: Docker.Container): Promise<Co
   let socket: Socket | undefined;
   try {
     if (signal.aborted) throw signal.reason;
-    socket = await unlessAborted(engine.attach(container.id, stdin !== null), signal);
-    const output = collectOutput(socket, {
-      max_bytes: tool.max_output_bytes,
-      onFlood: () => end(flooded(tool)),
-    });
-    await unlessAborted(container.start(), signal);
+    const process = await unlessAborted(run.begin(container), signal);
+    ({ socket } = process);
     const started = clock.monotonic();
     timer = setTimeout(() => end(timedOut(tool)), tool.timeout_ms);
-    if (stdin !== null) {
-      // A command that reads nothing closes its end.
-      socket.on('error', () => {});
-      socket.end(stdin);
-    }
+    const { max_output_bytes: max_bytes } = tool;
+    const output = collectOutput(socket, { max_bytes, onFlood: () => end(flooded(tool)) });
+    // A command that reads nothing closes its end.
+    if (stdin !== null) socket.end(stdin);
     const written = await unlessAborted(output, ending.signal);
-    const { StatusCode } = await unlessAborted(waitFor(container), ending.signal);
+    const exit_code = await unlessAborted(process.ended(), ending.signal);
     const run_ms = Math.round(clock.monotonic() - started);
-    if (StatusCode === KILLED) await checkMemory(tool, container);
-    return { ...written, exit_code: StatusCode, run_ms };
+    if (exit_code === KILLED) await checkMemory(tool, container);
+    return { ...written, exit_code, run_ms };
   } catch (error) {
     if (ending.signal.aborted || signal.aborted) {
       await killed(container);
@@ -96,22 +125,14 @@ async function runMade(run: RunOptions, container: Docker.Container): Promise<Co
   }
 }
 
-/** What was asked for and not given: an engine may drop a limit with no more than a warning, Podman ignores a runtime. */
-async function checkMade(run: RunOptions, container: Docker.Container): Promise<void> {
-  const { runtime } = run.tool;
+/** What was asked for and not given: Podman ignores a runtime. */
+export async function checkRuntime({ name, runtime }: CliTool, container: Docker.Container): Promise<void> {
   if (runtime === null) return;
-  const { HostConfig } = await container.inspect().catch((error: unknown) => {
-    throw explained(run, 'made', error);
+  const { HostConfig } = await container.inspect();
+  if ((HostConfig as { readonly Runtime?: string }).Runtime === runtime) return;
+  throw new GatewayError('CONTAINER_FAILED', `the engine would not run ${name} with the runtime ${runtime}`, {
+    details: { reason: 'runtime' },
   });
-  const given = (HostConfig as { readonly Runtime?: string }).Runtime;
-  if (given === runtime) return;
-  throw new GatewayError(
-    'CONTAINER_FAILED',
-    `the engine would not run ${run.tool.name} with the runtime ${runtime}`,
-    {
-      details: { reason: 'runtime' },
-    },
-  );
 }
 
 /** Once it has ended; one that ended before is answered at once. */
@@ -143,7 +164,7 @@ async function killed(container: Docker.Container): Promise<void> {
 }
 
 /** Volumes too. What is not removed here is left to the sweep. */
-async function removed(container: Docker.Container): Promise<void> {
+export async function removeContainer(container: Docker.Container): Promise<void> {
   for (let attempt = 0; attempt < REMOVE_TRIES; attempt += 1) {
     try {
       await container.remove({ force: true, v: true });
@@ -171,7 +192,11 @@ function flooded({ name }: CliTool): GatewayError {
   );
 }
 
-function explained({ tool, signal }: RunOptions, what: string, error: unknown): unknown {
+function explained(
+  { tool, signal }: Pick<RunOptions, 'tool' | 'signal'>,
+  what: string,
+  error: unknown,
+): unknown {
   if (error instanceof GatewayError || signal.aborted) return error;
   const status = statusOf(error);
   // The engine's words name paths of the host: they are for the log.

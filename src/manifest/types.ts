@@ -503,6 +503,17 @@ export interface CliToolSpec {
    */
   max_output_bytes?: number;
   /**
+   * Containers that are started ahead of calls and wait; each serves one call and is destroyed. They hold memory while they wait. Not for a credential that is injected as a file.
+   */
+  prewarm?: number;
+  /**
+   * What a container runs while it waits: a program of the image that does not end by itself.
+   *
+   * @minItems 1
+   * @maxItems 50
+   */
+  prewarm_idle?: string[];
+  /**
    * Words to find the tool by.
    *
    * @maxItems 50

@@ -28,6 +28,15 @@ export function compileCliTool(
     const hint = 'set require_semantic_judge: true';
     problems.warn('/spec/semantic_judge', 'unused-judge', 'this judge is never asked', hint);
   }
+  if ((spec.prewarm ?? 0) > 0 && spec.inject?.file !== undefined) {
+    const hint = 'leave prewarm out, or inject into the environment';
+    problems.error(
+      '/spec/prewarm',
+      'prewarm-file',
+      'a credential file is made for one call, a waiting container before it',
+      hint,
+    );
+  }
   const { memory = '256Mi', cpus = 1, pids = 64, open_files = 1_024 } = spec.resources ?? {};
   return {
     kind: 'cli',
@@ -59,6 +68,8 @@ export function compileCliTool(
     user: spec.user ?? '65534:65534',
     runtime: spec.runtime ?? null,
     max_output_bytes: spec.max_output_bytes ?? 1_048_576,
+    prewarm: spec.prewarm ?? 0,
+    prewarm_idle: spec.prewarm_idle ?? ['sleep', '2147483647'],
   };
 }
 

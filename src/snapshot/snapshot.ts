@@ -219,6 +219,10 @@ export interface CliTool extends ToolBase {
   readonly runtime: string | null;
   /** Of each stream. */
   readonly max_output_bytes: number;
+  /** Containers that wait for calls. */
+  readonly prewarm: number;
+  /** What they run until then. */
+  readonly prewarm_idle: readonly string[];
 }
 
 /** A tool whose manifest is invalid or blocked: the name exists, calls answer 4002. */

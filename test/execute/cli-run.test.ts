@@ -335,6 +335,67 @@ describeOnEngines('a call in a container', (engine) => {
     });
   });
 
+  describe('that was started ahead', () => {
+    const warm = (script: string, written = {}) => shell(script, { prewarm: 1, ...written });
+    const waiting = async () => (await containersLeft(engine)).filter((one) => /warm-.* running$/.test(one));
+
+    async function ready(tool: ReturnType<typeof shell>, credentials = {}) {
+      const runner = runnerOn({ address, credentials });
+      runner.prepare([tool]);
+      await expect.poll(waiting, PATIENTLY).toHaveLength(1);
+      return { runner, first: (await waiting())[0]! };
+    }
+
+    test('serves one call, with all that holds for one of its own, and is gone', async () => {
+      const script =
+        'grep -E "Cap(Eff|Bnd)|NoNewPrivs|Seccomp:" /proc/self/status; id -u; echo $HOME; touch /x';
+      const tool = warm(`${script}; wc -c; ulimit -n; echo err >&2; exit 3`, {
+        resources: { open_files: 100 },
+      });
+      const { runner, first } = await ready(tool);
+      const { result } = await callOf(runner, tool, { stdin: 'hello' });
+      expect(result.stdout.split('\n')).toEqual([
+        'CapEff:\t0000000000000000',
+        'CapBnd:\t0000000000000000',
+        'NoNewPrivs:\t1',
+        'Seccomp:\t2',
+        '65534',
+        '/tmp',
+        '5',
+        '100',
+        '',
+      ]);
+      expect(result.stderr).toMatch(/Read-only file system[\s\S]*err\n$/);
+      expect(result).toMatchObject({ exit_code: 3, truncated: false });
+      await expect.poll(() => containersLeft(engine), PATIENTLY).not.toContain(first);
+      // Another waits in its place.
+      await expect.poll(waiting, PATIENTLY).toHaveLength(1);
+      runner.prepare([]);
+      await expect.poll(waiting, PATIENTLY).toEqual([]);
+    });
+
+    test('gets the credential of its call', async () => {
+      const tool = warm('test "$TOKEN" = of-this-call && echo well');
+      const container = async () => ({ env: { TOKEN: new Secret('of-this-call') }, files: [] });
+      const { runner } = await ready(tool, { container });
+      expect((await callOf(runner, tool)).result.stdout).toBe('well\n');
+    });
+
+    test('is killed at its time, and with its memory', async () => {
+      const tool = warm('sleep 60', { default_timeout_seconds: 1 });
+      const { runner, first } = await ready(tool);
+      await expect(callOf(runner, tool)).rejects.toMatchObject({ name: 'CLI_TIMEOUT' });
+      await expect.poll(() => containersLeft(engine), PATIENTLY).not.toContain(first);
+    });
+
+    test('is made as it is needed where none waits', async () => {
+      const tool = warm('echo well', { prewarm_idle: ['nothing'] });
+      const runner = runnerOn({ address });
+      runner.prepare([tool]);
+      expect((await callOf(runner, tool)).result.stdout).toBe('well\n');
+    });
+  });
+
   test('of a killed gateway is removed by another, and of a living one is not', async () => {
     const dead = { call_id: newId(), signal: new AbortController() };
     const alive = { call_id: newId(), signal: new AbortController() };

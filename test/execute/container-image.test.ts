@@ -117,7 +117,7 @@ describeOnEngines('an image', (engine: TestEngine) => {
   test('is there before the first call when the manifest says prepull', async () => {
     const { by_tag } = await pushBusybox(nameOf());
     const { log, lines } = capturedLog();
-    runner({ log }).prepull([tool(by_tag, { prepull: true }), tool(`${by_tag}2`)]);
+    runner({ log }).prepare([tool(by_tag, { prepull: true }), tool(`${by_tag}2`)]);
     await expect
       .poll(() => lines.filter((line) => line.includes('pull')), { timeout: 20_000 })
       .toEqual(['info pulling an image', 'info pulled an image']);

@@ -105,7 +105,7 @@ export interface Parts {
 /** The containers of tests that run none. */
 const noContainers: CliRunner = {
   run: () => Promise.reject(new Error('this test runs no containers')),
-  prepull: () => {},
+  prepare: () => {},
   state: () => ({ name: null, version: null, address: null, error: 'there is none' }),
   close: async () => {},
 };
