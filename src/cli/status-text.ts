@@ -1,7 +1,13 @@
 /** The status of a gateway as lines for people. */
+import type { EngineState } from '../execute/container-engine.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import type { ManifestState, ReconcileStatus } from '../reconcile/status.ts';
 import { table } from './output.ts';
+
+/** What the gateway says of the engine that runs CLI tools; a gateway of an older version says nothing. */
+export interface EngineStatus {
+  readonly container_engine?: EngineState;
+}
 
 const HEAD = ['KIND', 'NAME', 'STATUS', 'REVISION', 'REASON', 'WHERE'];
 
@@ -9,9 +15,18 @@ const HEAD = ['KIND', 'NAME', 'STATUS', 'REVISION', 'REASON', 'WHERE'];
  * A head line, what is wrong with the whole, and a row for each manifest, those that are not Ready first. `now`:
  * milliseconds since the Unix epoch.
  */
-export function statusText(status: ReconcileStatus, now: number): string {
-  const { error, manifests, diagnostics } = status;
+export function statusText(status: ReconcileStatus & EngineStatus, now: number): string {
+  const { error, manifests, diagnostics, container_engine } = status;
   const lines = [headLine(status, now)];
+  // Whoever has no CLI tools needs no engine.
+  if (container_engine !== undefined && manifests.some(({ kind }) => kind === 'CliTool')) {
+    const { name, version, address, error: missing } = container_engine;
+    lines.push(
+      missing === null
+        ? `container engine: ${name} ${version} at ${address}`
+        : `no container engine: ${missing}`,
+    );
+  }
   if (error !== null) lines.push(`error: ${error}`);
   const rows = [...manifests].sort((a, b) => Number(isReady(a)) - Number(isReady(b))).map(rowOf);
   if (rows.length > 0) lines.push('', table([HEAD, ...rows]));

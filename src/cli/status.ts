@@ -7,7 +7,7 @@ import { untilStopped } from './audit.ts';
 import { askControl, type ControlOptions, controlOptions } from './control.ts';
 import { CliError, type OutputOptions, print } from './output.ts';
 import type { CliDeps } from './program.ts';
-import { statusText } from './status-text.ts';
+import { type EngineStatus, statusText } from './status-text.ts';
 
 /** How often `--watch` looks. */
 const WATCH_MS = 500;
@@ -36,7 +36,7 @@ export function addStatus(program: Command, deps: CliDeps): void {
 }
 
 interface Seen {
-  readonly status: ReconcileStatus;
+  readonly status: ReconcileStatus & EngineStatus;
   /** The gateway's time, so that two clocks that differ make no false age. */
   readonly now: number;
 }

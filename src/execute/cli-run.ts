@@ -194,7 +194,7 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
     });
     active.add(options.name);
     try {
-      return { name: options.name, engine, container: await engine.api.createContainer(options) };
+      return { name: options.name, engine, tool, container: await engine.api.createContainer(options) };
     } catch (error) {
       active.delete(options.name);
       return throwLost(engine, error);

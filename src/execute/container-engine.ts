@@ -171,6 +171,8 @@ function attach(target: Target, version: string, id: string, stdin: boolean): Pr
     });
     asked.once('upgrade', (_, socket, head) => {
       socket.setTimeout(0);
+      // Broken before anybody reads it: that is seen then, and must not end the process now.
+      socket.on('error', () => {});
       if (head.length > 0) socket.unshift(head);
       resolve(socket as Socket);
     });

@@ -70,6 +70,7 @@ export function collectOutput(source: Readable, { max_bytes, onFlood }: OutputOp
     source.once('end', end);
     source.on('error', end);
     source.once('close', end);
+    if (source.destroyed) end();
   });
 }
 

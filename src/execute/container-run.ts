@@ -99,8 +99,8 @@ export async function runProcess(run: RunOptions, container: Docker.Container): 
   let socket: Socket | undefined;
   try {
     if (signal.aborted) throw signal.reason;
-    const process = await unlessAborted(run.begin(container), signal);
-    ({ socket } = process);
+    const begun = await unlessAborted(run.begin(container), signal);
+    ({ socket } = begun);
     const started = clock.monotonic();
     timer = setTimeout(() => end(timedOut(tool)), tool.timeout_ms);
     const { max_output_bytes: max_bytes } = tool;
@@ -108,7 +108,7 @@ export async function runProcess(run: RunOptions, container: Docker.Container): 
     // A command that reads nothing closes its end.
     if (stdin !== null) socket.end(stdin);
     const written = await unlessAborted(output, ending.signal);
-    const exit_code = await unlessAborted(process.ended(), ending.signal);
+    const exit_code = await unlessAborted(begun.ended(), ending.signal);
     const run_ms = Math.round(clock.monotonic() - started);
     if (exit_code === KILLED) await checkMemory(tool, container);
     return { ...written, exit_code, run_ms };

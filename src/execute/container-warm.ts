@@ -14,6 +14,7 @@ export interface WarmContainer {
   readonly name: string;
   readonly container: Docker.Container;
   readonly engine: Engine;
+  readonly tool: CliTool;
 }
 
 export interface WarmDeps {
@@ -28,6 +29,7 @@ export interface WarmDeps {
 export interface WarmContainers {
   /** One for this call alone; null: none waits. The caller gives it to {@link WarmContainers.remove} after it. */
   take(tool: CliTool): WarmContainer | null;
+  /** Resolves when it is gone; another one is made in its place. */
   remove(warm: WarmContainer): Promise<void>;
   /** From now on containers wait for these tools, and for no others. */
   keep(tools: readonly CliTool[]): void;
@@ -84,12 +86,13 @@ export function createWarmContainers({ make, onRemoved, onFailure, clock }: Warm
 
   return {
     take(tool) {
-      const warm = waiting.get(tool)?.shift() ?? null;
-      // The next one is made while this one works.
-      if (warm !== null) fill(tool);
-      return warm;
+      return waiting.get(tool)?.shift() ?? null;
     },
-    remove,
+    async remove(warm) {
+      await remove(warm);
+      // Not before: the making of it would be in the way of the call.
+      fill(warm.tool);
+    },
     keep(tools) {
       const kept = new Set(tools.filter(({ prewarm }) => prewarm > 0));
       for (const [tool, list] of waiting) {
@@ -143,6 +146,7 @@ export async function execIn(
     Tty: false,
   });
   const socket = (await exec.start({ hijack: true, stdin })) as CallProcess['socket'];
+  socket.on('error', () => {});
   return {
     socket,
     async ended() {

@@ -75,12 +75,12 @@ async function bareSequence(engines: ReturnType<typeof createEngines>, image: st
     image: { id: image, volumes: [], healthcheck: false },
     ...{ instance: thisInstance(), call_id: `bare-${newId()}`, deadline: Date.now() + 60_000 },
   });
-  const { [`seal-gateway.instance`]: _, ...Labels } = options.Labels as Record<string, string>;
+  const { 'seal-gateway.instance': _, ...Labels } = options.Labels as Record<string, string>;
   const container = await engine.api.createContainer({ ...options, Labels });
   const socket = await engine.attach(container.id, false);
-  socket.resume();
+  const ended = once(socket.resume(), 'end');
   await container.start();
-  await once(socket, 'end');
+  await ended;
   await container.wait({ condition: 'not-running', interval: '10ms' } as object);
   await container.remove({ force: true, v: true });
 }

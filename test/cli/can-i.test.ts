@@ -14,11 +14,23 @@ const onCall = (tool: string, ...more: string[]): string[] => [
   tool,
   ...more,
 ];
+const onDuty = (...more: string[]): string[] => [
+  ...['--context', 'on-duty', '--tenant', 'acme', '--tool', 'kubectl'],
+  ...more,
+];
 /** Name of the golden file -> exit code and command line. */
 const CASES: Readonly<Record<string, readonly [code: number, argv: readonly string[]]>> = {
   allowed: [0, onCall('customer.find', '--arg', 'email=ada@example.com')],
   'allowed-explained': [0, onCall('kubectl', '--arg', 'subcommand=rollout status', '--explain')],
-  'allowed-of-a-tenant': [0, ['--context', 'on-duty', '--tenant', 'acme', '--tool', 'kubectl']],
+  'allowed-of-a-tenant': [0, onDuty('--arg', 'subcommand=get')],
+  'allowed-with-words-outside-of-the-manifest': [
+    1,
+    onDuty('--args-json', '{"subcommand":"get","args":["--kubeconfig=/tmp/x"]}'),
+  ],
+  '2001-words-denied': [
+    1,
+    onCall('kubectl', '--args-json', '{"subcommand":"get","args":["secrets"]}', '--explain'),
+  ],
   'allowed-but-no-such-tool': [1, onCall('fs.read', '--arg', 'path=/workspace/x')],
   'allowed-with-wrong-arguments': [
     1,
@@ -79,7 +91,7 @@ test('as JSON, with the place of every rule', async () => {
     code: null,
     name: null,
     problems: [],
-    rule: { rule: 'capabilities[1].tool_pattern', file: 'contexts/on-call.yaml', line: 12 },
+    rule: { rule: 'capabilities[1].tool_pattern', file: 'contexts/on-call.yaml', line: 13 },
   });
   expect(answer.tried.map(({ rule, line }: { rule: string; line: number }) => [rule, line])).toEqual([
     ['deny_list[0]', 7],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { NOTHING_YET, type ReconcileStatus } from '../../../../src/reconcile/status.ts';
-import { aState, getJson, serveControl } from './served.ts';
+import { aState, getJson, NO_ENGINE, serveControl } from './served.ts';
 
 const COLLECTIONS = [
   ['specs', 'ApiSpec'],
@@ -9,8 +9,7 @@ const COLLECTIONS = [
   ['security-contexts', 'SecurityContext'],
 ] as const;
 
-/** What `serveControl` says of the container engine. */
-const container_engine = { name: null, version: null, address: null, error: 'there is none' };
+const container_engine = NO_ENGINE;
 
 test('the status is what the reconciler says, and the container engine', async () => {
   const status: ReconcileStatus = { ...NOTHING_YET, revision: 'rev-1', manifests: [aState()] };

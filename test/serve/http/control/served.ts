@@ -12,6 +12,8 @@ import { listen } from '../../../../src/serve/http/listener.ts';
 import type { PositionedEvent } from '../../../../src/store/store.ts';
 
 export const BODY_LIMIT = 1024;
+/** What {@link serveControl} says of the container engine. */
+export const NO_ENGINE = { name: null, version: null, address: null, error: 'there is none' };
 
 const unexpected = (): never => {
   throw new Error('this is not called');
@@ -21,7 +23,7 @@ const unexpected = (): never => {
 export async function serveControl(deps: Partial<ControlPlaneDeps> = {}): Promise<string> {
   const app = createControlPlane({
     status: () => NOTHING_YET,
-    engine: () => ({ name: null, version: null, address: null, error: 'there is none' }),
+    engine: () => NO_ENGINE,
     resources: () => [],
     manifests: () => [],
     draft: unexpected,
