@@ -96,9 +96,10 @@ test('as JSON, with the place of every rule', async () => {
   expect(answer.tried.map(({ rule, line }: { rule: string; line: number }) => [rule, line])).toEqual([
     ['deny_list[0]', 7],
     ['deny_list[1]', 8],
-    ['capabilities[0].tool_pattern', 10],
-    ['capabilities[1].tool_pattern', 12],
-    ['capabilities[1].subcommand_allowlist', 13],
+    ['deny_list[2]', 9],
+    ['capabilities[0].tool_pattern', 11],
+    ['capabilities[1].tool_pattern', 13],
+    ['capabilities[1].subcommand_allowlist', 14],
   ]);
 });
 
