@@ -18,8 +18,6 @@ INSTALLED := node_modules/.installed
 VITEST := vitest run --config test/vitest.config.ts
 # The tests beside container engines of their own, as far as this machine has them.
 TESTS := node test/support/with-engines.ts $(VITEST)
-# Debian's packages of what the tests of containers need: engines, a registry, and programs to put into images.
-ENGINE_PACKAGES := docker.io podman runc busybox-static docker-registry git
 
 .PHONY: help
 help: ## List the targets
@@ -80,8 +78,10 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure signed calls beside a bare floor; prints a table, writes bench.json
+bench: install ## Measure signed calls, a workflow and the explorer beside bare floors; prints tables, writes bench*.json
 	node test/bench/invoke.ts
+	node test/bench/workflow.ts
+	node test/bench/explorer.ts
 	node test/support/with-engines.ts node --expose-gc test/bench/cli.ts
 
 .PHONY: image
@@ -91,14 +91,9 @@ image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for an
 	case $$engine in */podman) set -- --format docker ;; esac; \
 	$$engine build "$$@" $(if $(NODE_IMAGE),--build-arg NODE_IMAGE=$(NODE_IMAGE)) -t "seal-gateway:$$version" .
 
-.PHONY: engines
-engines: ## Install what the tests of containers need, with apt-get (as root, on Debian)
-	for package in $(ENGINE_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$${missing:-} $$package"; done; \
-	if test -n "$${missing:-}"; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
-	fi
-	# The package of kubectl is downloaded by the example that needs it.
-	apt-cache show kubernetes-client >/dev/null 2>&1 || apt-get update -qq
+.PHONY: tools
+tools: ## Install what the tests need beside Node: git, kubectl, container engines, a registry (Debian's packages)
+	.ci/tools
 
 .PHONY: example-images
 example-images: install ## Put the images of examples/kubectl and examples/git into the container engine of this machine
@@ -107,10 +102,10 @@ example-images: install ## Put the images of examples/kubectl and examples/git i
 # Here a missing container engine is a failure, not a skip.
 .PHONY: ci
 ci: export SEAL_TEST_ENGINES := required
-ci: engines check ## Everything: checks, tests on Docker and Podman, demo, the built package, long tests at full length
+ci: tools check ## Everything: checks, tests on Docker and Podman, demo, the built package, long tests at full length
 	node examples/crm/demo.ts
-	SEAL_TEST_FULL=1 $(TESTS) test/e2e
+	SEAL_TEST_FULL=1 $(TESTS) test/e2e examples
 
 .PHONY: clean
 clean: ## Remove what was installed and built
-	rm -rf node_modules .toolchain dist data bench.json bench-cli.json
+	rm -rf node_modules .toolchain dist data bench*.json

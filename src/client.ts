@@ -38,12 +38,15 @@ export type EnvelopeContent =
   | {
       readonly tool: string;
       readonly arguments?: Readonly<Record<string, unknown>> | undefined;
+      /** JSONPath expressions: only these slices of the result are wanted. */
+      readonly fields?: readonly string[] | undefined;
       readonly payload?: undefined;
     }
   | {
       readonly payload: Readonly<Record<string, unknown>>;
       readonly tool?: undefined;
       readonly arguments?: undefined;
+      readonly fields?: undefined;
     };
 
 export type EnvelopeOptions = EnvelopeContent & {
@@ -80,6 +83,20 @@ export interface SealTool {
   readonly tags: readonly string[];
   readonly category: string | null;
   readonly annotations: Readonly<Record<string, unknown>>;
+  /** A call may carry `fields`. */
+  readonly allow_fields?: boolean;
+}
+
+/** What to explore, and which parts of the reply are wanted. */
+export interface Exploration {
+  /** Name of the ApiSpec. */
+  readonly api_spec_id: string;
+  readonly operation_id: string;
+  /** By their names, or grouped under `path`, `query`, `header` and `body`. */
+  readonly parameters?: Readonly<Record<string, unknown>> | undefined;
+  /** JSONPath expressions (RFC 9535). */
+  readonly fields: readonly string[];
+  readonly include_hints?: boolean | undefined;
 }
 
 export interface SealClientOptions {
@@ -94,8 +111,13 @@ export interface SealClientOptions {
   readonly timeout_ms?: number | undefined;
 }
 
-export interface CallOptions {
+export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface CallOptions extends RequestOptions {
+  /** JSONPath expressions: only these slices of the result are wanted. For tools with `allow_fields`. */
+  readonly fields?: readonly string[] | undefined;
 }
 
 interface SealErrorFields {
@@ -152,9 +174,7 @@ export async function createEnvelope(options: EnvelopeOptions): Promise<SealEnve
   const { security_token } = options;
   const seed = readSeed(options.private_key);
   const now = options.now ?? systemClock.now();
-  const text = JSON.stringify(
-    options.payload ?? callPayload(options.tool, options.arguments, newRequestId()),
-  );
+  const text = JSON.stringify(options.payload ?? callPayload(options.tool, options, newRequestId()));
   const message = canonicalMessage(readTokens(text), security_token, Math.floor(now / 1000), 'code_point');
   const signature = await signAsync(new TextEncoder().encode(message), seed);
   return {
@@ -180,15 +200,29 @@ export class SealClient {
   async call(
     tool: string,
     args: Readonly<Record<string, unknown>> = {},
-    options: CallOptions = {},
+    { signal, fields }: CallOptions = {},
+  ): Promise<SealReply> {
+    return this.#invoke('v1/invoke', tool, { arguments: args, fields }, signal);
+  }
+
+  /** Calls one operation of an API and gets only slices of its reply. Rejects as {@link SealClient.call} does. */
+  async explore(exploration: Exploration, { signal }: RequestOptions = {}): Promise<SealReply> {
+    return this.#invoke('v1/explorer', 'api.explore', { arguments: { ...exploration } }, signal);
+  }
+
+  async #invoke(
+    path: string,
+    tool: string,
+    params: CallParams,
+    signal: AbortSignal | undefined,
   ): Promise<SealReply> {
     const request_id = newRequestId();
     const envelope = await createEnvelope({
-      payload: callPayload(tool, args, request_id),
+      payload: callPayload(tool, params, request_id),
       security_token: await this.#token(),
       private_key: this.#options.private_key,
     });
-    const body = await this.#send('v1/invoke', options.signal, {
+    const body = await this.#send(path, signal, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json' },
       body: JSON.stringify(envelope),
@@ -199,7 +233,7 @@ export class SealClient {
   }
 
   /** The tools that the token may call. Uses no envelope, and does not use a one-call token up. */
-  async listTools(options: CallOptions = {}): Promise<readonly SealTool[]> {
+  async listTools(options: RequestOptions = {}): Promise<readonly SealTool[]> {
     const authorization = `Bearer ${await this.#token()}`;
     const body = await this.#send('v1/tools', options.signal, {
       headers: { accept: 'application/json', authorization },
@@ -264,8 +298,14 @@ function badReply(status: number): SealError {
   });
 }
 
-function callPayload(tool: string, args: Readonly<Record<string, unknown>> | undefined, id: string) {
-  return { jsonrpc: '2.0', id, method: 'tools/call', params: { name: tool, arguments: args ?? {} } };
+interface CallParams {
+  readonly arguments?: Readonly<Record<string, unknown>> | undefined;
+  readonly fields?: readonly string[] | undefined;
+}
+
+function callPayload(tool: string, { arguments: args = {}, fields }: CallParams, id: string) {
+  const params = { name: tool, arguments: args, ...(fields !== undefined && { fields }) };
+  return { jsonrpc: '2.0', id, method: 'tools/call', params };
 }
 
 function readTokens(text: string) {

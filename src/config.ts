@@ -30,6 +30,8 @@ export interface Config {
     readonly operator_jwt_audience: string;
     readonly operator_role_claim: string;
     readonly operator_roles: readonly string[];
+    /** null: operators may not explore. */
+    readonly operator_security_context: string | null;
   };
   readonly reconcile: {
     readonly watch: 'auto' | 'poll';
@@ -46,6 +48,16 @@ export interface Config {
     readonly verify: {
       readonly allowed_signers_file: string | null;
       readonly gnupg_home: string | null;
+    } | null;
+  };
+  readonly control: {
+    /** Where writes become proposals; null: nowhere. */
+    readonly git: {
+      readonly repo: string;
+      readonly base: string;
+      readonly path: string;
+      readonly branch_prefix: string;
+      readonly cache_dir: string;
     } | null;
   };
   readonly cli: {
@@ -116,8 +128,6 @@ const OTHER_NAMES = new Set([
   'SEAL_GATEWAY_OPERATOR_TOKEN',
 ]);
 
-/** Settings that would promise what this version does not do: a start with them is refused. */
-const REFUSED = ['control.git'];
 /** Settings that are safe to ignore: what they configure is absent and fails closed. */
 const IGNORED = [
   'network.grpc_bind_addr',
@@ -154,11 +164,6 @@ export function loadConfig(path?: string, env: NodeJS.ProcessEnv = process.env):
   }
   const given = structuredClone(spec);
   if (!validate(whole)) throwAny((validate.errors ?? []).map(describe), file);
-  const refused = REFUSED.filter((key) => differs(given, key));
-  throwAny(
-    refused.map((key) => `spec.${key} is not available in this version; remove it`),
-    file,
-  );
   for (const key of IGNORED) {
     if (differs(given, key)) warnings.push(`${where(file)}: spec.${key} has no effect in this version`);
   }
@@ -402,7 +407,7 @@ function jwksProblem(uri: string): string | null {
 
 /** The settings that the gateway acts on. */
 function pick(spec: Config): Config {
-  const { manifests, network, tls, database, auth, reconcile, cli, limits, log } = spec;
+  const { manifests, network, tls, database, auth, reconcile, control, cli, limits, log } = spec;
   return {
     manifests,
     network: {
@@ -414,6 +419,7 @@ function pick(spec: Config): Config {
     database,
     auth,
     reconcile,
+    control,
     cli,
     limits,
     log,

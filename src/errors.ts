@@ -175,7 +175,7 @@ export const ERRORS = {
     400,
     'INVALID_ARGUMENT',
     'input',
-    'The arguments do not fit the input schema of the tool.',
+    'The arguments do not fit the tool: its input schema, an operation, a parameter or a JSONPath that cannot be.',
   ),
   TOOL_NOT_FOUND: row(4001, 404, 'NOT_FOUND', 'tool', 'Policy allows the name, but no such tool exists.'),
   TOOL_UNAVAILABLE: row(

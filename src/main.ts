@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** The composition root: builds everything top to bottom, closes it in reverse. Run as a program, it is the command line. */
 import type { RequestListener } from 'node:http';
+import type { EventBody } from './audit/event.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { type Clock, isoTime, systemClock } from './clock.ts';
 import { type Config, containerHosts, gitEnvironment } from './config.ts';
 import { requestCredentials } from './credentials/inject.ts';
 import { containerCredentials, credentialFields } from './credentials/inject-container.ts';
@@ -17,6 +18,7 @@ import { createCliRunner } from './execute/cli-run.ts';
 import { createEngines } from './execute/container-engine.ts';
 import { createEgress } from './execute/egress.ts';
 import { isDead, thisInstance } from './execute/instance.ts';
+import { createSlicer } from './execute/slicer.ts';
 import { newId } from './ids.ts';
 import { closeInterrupted } from './invoke/interrupted.ts';
 import { createInvoker } from './invoke/invoke.ts';
@@ -27,6 +29,8 @@ import { createDrafts } from './reconcile/draft.ts';
 import { createGit } from './reconcile/git.ts';
 import { writeInForce } from './reconcile/in-force.ts';
 import { operatorKeys } from './reconcile/operator-keys.ts';
+import { createProposals } from './reconcile/propose.ts';
+import { createProposeChange } from './reconcile/propose-change.ts';
 import { startReconciler } from './reconcile/reconcile.ts';
 import { resourcesOf } from './reconcile/resources.ts';
 import { createControlPlane } from './serve/http/control/control-plane.ts';
@@ -112,16 +116,31 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
         log,
       });
 
+    const verifyOperatorToken = operatorVerifier(config.auth, clock, log);
     const { status, applied } = reconciler;
     const states = () => status().manifests;
+    const recordAtOnce = (event: EventBody, tenant_id: string | null): Promise<void> => {
+      const at = { id: newId(), execution_id: null, tenant_id, revision: status().revision };
+      return store.append([{ ...event, ...at, created_at: isoTime(clock.now()) }]);
+    };
     const controlPlane = createControlPlane({
       status,
       engine: cli.state,
       resources: () => resourcesOf(states(), applied()),
       manifests: () => writeInForce(applied(), status().revision),
       draft: createDrafts({ applied, states }),
+      propose:
+        config.control.git === null
+          ? null
+          : createProposeChange({
+              propose: createProposals(config.control.git, git),
+              applied,
+              states,
+              record: recordAtOnce,
+              newId,
+            }),
       events: store,
-      verifyOperator: operatorVerifier(config.auth, clock, log),
+      verifyOperator: verifyOperatorToken,
       development: config.auth.development,
       clock,
       log,
@@ -139,6 +158,9 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const metrics = await listenAt(config.network.metrics_bind_addr, metricsPage);
     closers.push(() => metrics.close(0));
 
+    const slicer = createSlicer();
+    closers.push(() => slicer.close());
+
     const limiter = createLimiter(clock);
     const invoker = createInvoker({
       holder,
@@ -146,11 +168,13 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       limiter,
       egress,
       cli,
+      slicer,
       credentials: requestCredentials(providers),
       clock,
       newId,
       instance,
       limits: config.limits,
+      operator_context: config.auth.operator_security_context,
     });
 
     const revision = () => holder.current()?.revision ?? null;
@@ -160,6 +184,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       log,
       newId,
       limits: config.limits,
+      verifyOperator: verifyOperatorToken,
       notReady,
       revision,
     });

@@ -258,6 +258,35 @@ describe('a call', () => {
   });
 });
 
+test('fields go under the signature, beside the arguments', async () => {
+  const payloads: unknown[] = [];
+  const client = await clientOf(async (request, response) => {
+    payloads.push((await received(await text(request))).payload);
+    response.end(JSON.stringify(success));
+  });
+  await client.call('a', { x: 1 }, { fields: ['$.a'] });
+  await client.call('a', { x: 1 });
+  expect(payloads).toEqual([
+    { kind: 'call', tool: 'a', arguments: { x: 1 }, fields: ['$.a'] },
+    { kind: 'call', tool: 'a', arguments: { x: 1 } },
+  ]);
+  const { private_key } = KEYS;
+  const made = await createEnvelope({ tool: 'a', fields: ['$'], security_token: TOKEN, private_key });
+  expect(made.payload).toMatchObject({ params: { name: 'a', arguments: {}, fields: ['$'] } });
+});
+
+test('an exploration is a call of api.explore by the route of its own', async () => {
+  const seen: unknown[] = [];
+  const client = await clientOf(async (request, response) => {
+    seen.push(`${request.method} ${request.url}`, (await received(await text(request))).payload);
+    response.end(JSON.stringify(success));
+  });
+  const exploration = { api_spec_id: 'crm', operation_id: 'list', fields: ['$.a'], include_hints: true };
+  const reply = await client.explore({ ...exploration, parameters: undefined });
+  expect(seen).toEqual(['POST /v1/explorer', { kind: 'call', tool: 'api.explore', arguments: exploration }]);
+  expect(reply.result).toEqual({ total: 3 });
+});
+
 test('the list of tools is asked for with the token alone', async () => {
   const seen: unknown[] = [];
   const tools = [{ name: 'a', kind: 'workflow', input_schema: {} }];

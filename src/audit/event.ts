@@ -7,6 +7,8 @@ export type EventType =
   | 'WorkflowStepExecuted'
   | 'WorkflowInvocationCompleted'
   | 'WorkflowInvocationFailed'
+  | 'ExplorerRequestExecuted'
+  | 'ExplorerRequestFailed'
   | 'CliToolInvocationStarted'
   | 'CliToolInvocationCompleted'
   | 'CliToolInvocationFailed'
@@ -20,6 +22,8 @@ export type EventType =
   | 'ManifestApplied'
   | 'ManifestRejected'
   | 'ManifestRemoved'
+  | 'ManifestProposed'
+  | 'ManifestProposalFailed'
   | 'ReconcileCompleted';
 
 /** What a part of the gateway has to say; the recorder adds the rest. */

@@ -83,6 +83,8 @@ const EVENT_TYPES: Readonly<Record<EventType, true>> = {
   WorkflowStepExecuted: true,
   WorkflowInvocationCompleted: true,
   WorkflowInvocationFailed: true,
+  ExplorerRequestExecuted: true,
+  ExplorerRequestFailed: true,
   CliToolInvocationStarted: true,
   CliToolInvocationCompleted: true,
   CliToolInvocationFailed: true,
@@ -96,6 +98,8 @@ const EVENT_TYPES: Readonly<Record<EventType, true>> = {
   ManifestApplied: true,
   ManifestRejected: true,
   ManifestRemoved: true,
+  ManifestProposed: true,
+  ManifestProposalFailed: true,
   ReconcileCompleted: true,
 };
 
@@ -189,6 +193,10 @@ const FACTS = [
   'method',
   'host',
   'path',
+  'api_spec_id',
+  'operation_id',
+  'response_bytes_before_slice',
+  'response_bytes_after_slice',
   'http_status',
   'code',
   'error',

@@ -15,6 +15,7 @@ const DEFAULT_URL = 'http://127.0.0.1:8089';
 interface CallOptions extends TokenOptions, OutputOptions {
   readonly arg?: string[];
   readonly argsJson?: string;
+  readonly field?: string[];
   readonly gateway: string;
   readonly key: string;
   readonly token?: string;
@@ -54,12 +55,13 @@ export function addCall(program: Command, { console }: CliDeps): void {
         '--arg <key=value...>',
         'an argument; a value that is JSON is taken as JSON, else as text; k:=text forces text',
       )
-      .option('--args-json <json>', 'all arguments as one JSON object, or @FILE'),
+      .option('--args-json <json>', 'all arguments as one JSON object, or @FILE')
+      .option('--field <jsonpath...>', 'only these slices of the result, of a tool that allows it'),
   ).action(async (tool: string, options: CallOptions) => {
     const args = argumentsOf(options);
     const client = await clientOf(options);
     try {
-      const reply = await client.call(tool, args);
+      const reply = await client.call(tool, args, { fields: options.field });
       console.out(`${JSON.stringify(options.output === 'json' ? reply : reply.result, null, 2)}\n`);
     } catch (error) {
       throw explain(error, options, console);
@@ -89,34 +91,38 @@ export function explain(
   return new CliError(`${error.code} ${error.name}: ${error.message}${problems}`);
 }
 
-export function argumentsOf(options: Pick<CallOptions, 'arg' | 'argsJson'>): Record<string, unknown> {
+/** `names`: what the two options are called. */
+export function argumentsOf(
+  options: Pick<CallOptions, 'arg' | 'argsJson'>,
+  names: { readonly arg: string; readonly argsJson: string } = { arg: '--arg', argsJson: '--args-json' },
+): Record<string, unknown> {
   // A list until the end: a key may be `__proto__`.
   const entries: [string, unknown][] = [];
   if (options.argsJson !== undefined) {
-    const value = parseJson(textOf(options.argsJson), '--args-json');
+    const value = parseJson(textOf(options.argsJson, names.argsJson), names.argsJson);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new CliError('--args-json: expected a JSON object, such as {"email": "a@b.example"}');
+      throw new CliError(`${names.argsJson}: expected a JSON object, such as {"email": "a@b.example"}`);
     }
     entries.push(...Object.entries(value));
   }
   for (const pair of options.arg ?? []) {
     const match = /^([^=:]+)(:?=)(.*)$/s.exec(pair);
-    if (match === null) throw new CliError(`--arg ${pair}: expected key=value`);
+    if (match === null) throw new CliError(`${names.arg} ${pair}: expected key=value`);
     const [, key = '', operator, text = ''] = match;
-    const value = operator === ':=' ? text : parseJson(text, `--arg ${key}`);
+    const value = operator === ':=' ? text : parseJson(text, `${names.arg} ${key}`);
     entries.push([key, value === undefined ? text : value]);
   }
   return Object.fromEntries(entries);
 }
 
 /** The text itself, or of the file that `@FILE` names. */
-function textOf(given: string): string {
+function textOf(given: string, option: string): string {
   if (!given.startsWith('@')) return given;
   const file = given.slice(1);
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CliError(`--args-json: ${file} cannot be read: ${(error as Error).message}`);
+    throw new CliError(`${option}: ${file} cannot be read: ${(error as Error).message}`);
   }
 }
 

@@ -1,16 +1,24 @@
 /** `seal-gateway can-i`: what the policy would say to a call, and which rule says it. */
 import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
-import { ERRORS } from '../errors.ts';
+import { ERRORS, GatewayError } from '../errors.ts';
 import { type JudgedCli, judgeCliArguments } from '../execute/cli-arguments.ts';
+import { prepareExploration } from '../execute/exploration.ts';
 import { policyNames } from '../invoke/decide.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import { type Identity, keyOf, type Manifest } from '../manifest/manifest.ts';
 import { locate } from '../manifest/position.ts';
-import { type Decision, explain, type TriedRule } from '../policy/evaluate.ts';
+import { type Decision, explain, permitsCommand, type TriedRule } from '../policy/evaluate.ts';
 import { matchesAny } from '../policy/match.ts';
 import type { Side } from '../reconcile/plan.ts';
-import { type JsonObject, type Snapshot, type Tool, visible } from '../snapshot/snapshot.ts';
+import {
+  type ExplorerTool,
+  type JsonObject,
+  type SecurityContext,
+  type Snapshot,
+  type Tool,
+  visible,
+} from '../snapshot/snapshot.ts';
 import { argumentsOf } from './call.ts';
 import { type LocalSet, readSet } from './local-side.ts';
 import { CliError, type OutputOptions, print } from './output.ts';
@@ -100,7 +108,7 @@ export function ask({ side, snapshot }: Pick<LocalSet, 'side' | 'snapshot'>, que
     ...outcome(decision, judged),
     rule: decidingRule(manifest, decision, placed),
     tried: placed,
-    problems: decision.allow ? problemsOf(tool, question, judged) : [],
+    problems: decision.allow ? problemsOf(tool, question, context, judged) : [],
   };
 }
 
@@ -149,9 +157,11 @@ function refused(reason: string, rule: PlacedRule | null = null): Answer {
 
 function problemsOf(
   tool: Tool | undefined,
-  { tool: name, arguments: args }: Question,
+  question: Question,
+  context: SecurityContext,
   judged: JudgedCli | null,
 ): string[] {
+  const { tool: name, arguments: args } = question;
   if (tool === undefined) return [`4001 TOOL_NOT_FOUND: there is no tool ${name}`];
   if (tool.kind === 'unavailable') return [`4002 TOOL_UNAVAILABLE: ${tool.reason}`];
   if (tool.kind === 'cli') {
@@ -159,7 +169,25 @@ function problemsOf(
       ? [`4000 INVALID_ARGUMENTS: ${judged.problem.message}`]
       : [];
   }
-  return tool.validate(args).map((problem) => `4000 INVALID_ARGUMENTS: ${problem}`);
+  const problems = tool.validate(args).map((problem) => `4000 INVALID_ARGUMENTS: ${problem}`);
+  return tool.kind === 'explorer' && problems.length === 0
+    ? explorationProblems(tool, question, context)
+    : problems;
+}
+
+/** The limits of the ApiSpec, and what its document knows. */
+function explorationProblems(
+  tool: ExplorerTool,
+  { tenant, arguments: args }: Question,
+  context: SecurityContext,
+): string[] {
+  try {
+    prepareExploration(tool, tenant, args, (command) => permitsCommand(context, tool.name, command));
+    return [];
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    return [`${error.row.code} ${error.name}: ${error.message}`];
+  }
 }
 
 function outcome(

@@ -6,6 +6,7 @@ import { packageVersion } from '../version.ts';
 import { addAudit } from './audit.ts';
 import { addCall } from './call.ts';
 import { addCanI } from './can-i.ts';
+import { addExplore } from './explore.ts';
 import { addInit } from './init.ts';
 import { addKeygen } from './keygen.ts';
 import { CliError, type Console, EXIT } from './output.ts';
@@ -42,6 +43,7 @@ export function createProgram(deps: CliDeps): Command {
     addStatus,
     addCall,
     addTools,
+    addExplore,
     addKeygen,
     addToken,
     addAudit,

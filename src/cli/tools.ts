@@ -20,7 +20,7 @@ export function addTools(program: Command, { console }: CliDeps): void {
         const rows = tools.map((tool) => [
           tool.name,
           tool.kind,
-          argumentList(tool.input_schema),
+          argumentList(tool.input_schema) + (tool.allow_fields === true ? ' (+ fields)' : ''),
           tool.description,
         ]);
         const text =

@@ -1,26 +1,40 @@
 /** Reads a seal/v1 envelope from its text (protocol section 1). Everything wrong is MALFORMED_ENVELOPE. */
 import { hash } from 'node:crypto';
 import { GatewayError } from '../errors.ts';
-import type { JsonObject } from '../snapshot/snapshot.ts';
+import { EXPLORE, type JsonObject } from '../snapshot/snapshot.ts';
 import { decodeBase64 } from './base64.ts';
 import { canonicalMessage, type KeyOrder, member, type Node, parseTokens, serialize } from './canonical.ts';
 import { firstInexact } from './exact.ts';
 import { parseTimestamp } from './timestamp.ts';
 
 export type Payload =
-  | { readonly kind: 'call'; readonly tool: string; readonly arguments: JsonObject }
+  | {
+      readonly kind: 'call';
+      readonly tool: string;
+      readonly arguments: JsonObject;
+      /** What the result is to be cut down to; not yet checked. */
+      readonly fields?: unknown;
+    }
   | { readonly kind: 'list' };
 
-export interface Envelope {
+/** What is asked for, whoever asks. */
+export interface Asked {
+  readonly payload: Payload;
+  /** The id of a JSON-RPC payload, for the reply. */
+  readonly request_id: string | number | null;
+  /** The arguments as canonical JSON, keys by code point; `{}` for a list. */
+  readonly arguments_canonical: string;
+  /** JSON pointer of the first number in the arguments that a double cannot keep: it must be sent as a string. */
+  readonly inexact: string | null;
+}
+
+export interface Envelope extends Asked {
   /** The JWT as sent; not yet verified. */
   readonly security_token: string;
   /** 64 bytes; not yet verified. */
   readonly signature: Uint8Array;
   /** Whole Unix seconds, as signed. */
   readonly timestamp: number;
-  readonly payload: Payload;
-  /** The id of a JSON-RPC payload, for the reply. */
-  readonly request_id: string | number | null;
   /** Whether the payload is the MCP form, and so its reply. */
   readonly jsonrpc: boolean;
   /**
@@ -30,10 +44,6 @@ export interface Envelope {
   messages(): Generator<Uint8Array, void>;
   /** Hex SHA-256 of the message by code point: one value for one envelope, however it was spelt. */
   readonly digest: string;
-  /** The arguments as canonical JSON, keys by code point; `{}` for a list. */
-  readonly arguments_canonical: string;
-  /** JSON pointer of the first number in the arguments that a double cannot keep: it must be sent as a string. */
-  readonly inexact: string | null;
 }
 
 /** The longest security token, in characters. */
@@ -65,10 +75,10 @@ export function parseEnvelope(text: string): Envelope {
   const timestamp = readTimestamp(own(outer, 'timestamp'));
   const payloadNode = member(node, 'payload');
   if (payloadNode === undefined) throw malformed('payload', undefined, 'an object');
-  const { payload, request_id, jsonrpc } = readPayload(own(outer, 'payload'));
-  const argumentsNode = jsonrpc
-    ? member(member(payloadNode, 'params'), 'arguments')
-    : member(payloadNode, 'arguments');
+  const { payload, request_id, jsonrpc, bare } = readPayload(own(outer, 'payload'));
+  const argumentsNode = bare
+    ? payloadNode
+    : member(jsonrpc ? member(payloadNode, 'params') : payloadNode, 'arguments');
   const hasArguments = payload.kind === 'call' && argumentsNode !== undefined;
   const message = (order: KeyOrder) => canonicalMessage(payloadNode, security_token, timestamp, order);
   const canonical = message('code_point');
@@ -83,6 +93,25 @@ export function parseEnvelope(text: string): Envelope {
     digest: hash('sha256', canonical, 'hex'),
     arguments_canonical: hasArguments ? serialize(argumentsNode, 'code_point') : '{}',
     inexact: hasArguments && tokens.risky_numbers ? firstInexact(argumentsNode) : null,
+  };
+}
+
+/**
+ * Reads the explorer's arguments as an operator sends them, without an envelope. Throws MALFORMED_ENVELOPE for what is
+ * none or no JSON object.
+ */
+export function parseExplore(text: string): Asked {
+  const tokens = parseTokens(text);
+  const value: unknown = JSON.parse(text);
+  if (!isExplore(value)) {
+    const message = 'expected {"api_spec_id", "operation_id", "parameters", "fields"} without an envelope';
+    throw new GatewayError('MALFORMED_ENVELOPE', message);
+  }
+  return {
+    payload: { kind: 'call', tool: EXPLORE, arguments: value as JsonObject },
+    request_id: null,
+    arguments_canonical: serialize(tokens.root, 'code_point'),
+    inexact: tokens.risky_numbers ? firstInexact(tokens.root) : null,
   };
 }
 
@@ -146,12 +175,19 @@ interface Call {
   readonly payload: Payload;
   readonly request_id: string | number | null;
   readonly jsonrpc: boolean;
+  /** The payload is the arguments of the explorer, and nothing else. */
+  readonly bare: boolean;
 }
 
 function readPayload(payload: unknown): Call {
   if (!isObject(payload)) throw malformed('payload', payload, 'an object');
   const mcp = Object.hasOwn(payload, 'jsonrpc') || Object.hasOwn(payload, 'method');
   const short = Object.hasOwn(payload, 'tool');
+  const own = { request_id: null, jsonrpc: false };
+  if (!mcp && !short && isExplore(payload)) {
+    const call = { kind: 'call', tool: EXPLORE, arguments: payload as JsonObject } as const;
+    return { ...own, payload: call, bare: true };
+  }
   if (mcp === short) {
     throw new GatewayError(
       'MALFORMED_ENVELOPE',
@@ -160,11 +196,16 @@ function readPayload(payload: unknown): Call {
         : 'payload: neither an MCP tools/call nor {"tool", "arguments"}',
     );
   }
-  if (short) return { payload: readCall(payload, 'tool', 'payload'), request_id: null, jsonrpc: false };
-  return readMcp(payload);
+  if (short) return { ...own, payload: readCall(payload, 'tool', 'payload'), bare: false };
+  return { ...readMcp(payload), bare: false };
 }
 
-function readMcp(payload: Fields): Call {
+/** The short form of an exploration. */
+function isExplore(payload: unknown): payload is Fields {
+  return isObject(payload) && Object.hasOwn(payload, 'api_spec_id') && !Object.hasOwn(payload, 'protocol');
+}
+
+function readMcp(payload: Fields): Omit<Call, 'bare'> {
   const version = own(payload, 'jsonrpc');
   if (version !== '2.0') throw malformed('payload.jsonrpc', version, 'the string "2.0"');
   const request_id = readId(own(payload, 'id'));
@@ -187,7 +228,8 @@ function readCall(fields: Fields, nameField: string, where: string): Payload {
   }
   const args = Object.hasOwn(fields, 'arguments') ? own(fields, 'arguments') : {};
   if (!isObject(args)) throw malformed(`${where}.arguments`, args, 'an object');
-  return { kind: 'call', tool, arguments: args as JsonObject };
+  const call = { kind: 'call', tool, arguments: args as JsonObject } as const;
+  return Object.hasOwn(fields, 'fields') ? { ...call, fields: own(fields, 'fields') } : call;
 }
 
 function readId(value: unknown): string | number | null {

@@ -11,21 +11,23 @@ export interface Walk {
   readonly text: string;
   /** The value of `$`. */
   readonly root: unknown;
+  /** Visits that it may make. */
+  readonly limit: number;
   visits: number;
   depth: number;
 }
 
-export function startWalk(text: string, root: unknown): Walk {
-  return { text, root, visits: 0, depth: 0 };
+export function startWalk(text: string, root: unknown, limit = MAX_VISITS): Walk {
+  return { text, root, limit, visits: 0, depth: 0 };
 }
 
 /** Counts visits. Throws GatewayError beyond the limit. */
 export function spend(walk: Walk, visits: number): void {
   walk.visits += visits;
-  if (walk.visits > MAX_VISITS) {
+  if (walk.visits > walk.limit) {
     throw new GatewayError(
       'INVALID_ARGUMENTS',
-      `JSONPath ${JSON.stringify(walk.text)} visits more than ${MAX_VISITS} nodes; name more of the path`,
+      `JSONPath ${JSON.stringify(walk.text)} visits more than ${walk.limit} nodes; name more of the path`,
     );
   }
 }

@@ -3,7 +3,7 @@
  * evaluates code, reads anything but own properties of the value, or works longer than its limits
  * (docs/decisions/0004-jsonpath-engine.md).
  */
-import type { Query } from '../snapshot/snapshot.ts';
+import type { Allowance, Query } from '../snapshot/snapshot.ts';
 import { compare, lengthOf } from './jsonpath-compare.ts';
 import {
   type Operand,
@@ -13,7 +13,7 @@ import {
   type Selector,
   type Test,
 } from './jsonpath-parse.ts';
-import { enter, leave, spend, startWalk, type Walk } from './jsonpath-walk.ts';
+import { enter, leave, MAX_VISITS, spend, startWalk, type Walk } from './jsonpath-walk.ts';
 
 /** Throws GatewayError INVALID_ARGUMENTS; its message says where the expression is wrong and how to mend it. */
 export function compileQuery(text: string): Query {
@@ -21,8 +21,20 @@ export function compileQuery(text: string): Query {
   return {
     text,
     singular: query.singular,
-    select: (value) => selectFrom(startWalk(text, value), query, value),
+    select: (value, allowance) =>
+      allowance === undefined
+        ? selectFrom(startWalk(text, value), query, value)
+        : selectWithin(allowance, text, query, value),
   };
+}
+
+function selectWithin(allowance: Allowance, text: string, query: PathQuery, value: unknown): unknown[] {
+  const walk = startWalk(text, value, Math.min(MAX_VISITS, allowance.visits));
+  try {
+    return selectFrom(walk, query, value);
+  } finally {
+    allowance.visits -= walk.visits;
+  }
 }
 
 /** The values that a query matches, in the order of RFC 9535, 2.1.2. */

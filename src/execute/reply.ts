@@ -13,7 +13,7 @@ export type Reading = { readonly value: unknown } | { readonly problem: string }
 /** Nesting that templates and JSONPath, which recurse, can bear. */
 const MAX_DEPTH = 256;
 
-const JSON_TYPE = /^(?:[^/]+\/)?(?:[^/]+\+)?json$/;
+export const JSON_TYPE = /^(?:[^/]+\/)?(?:[^/]+\+)?json$/;
 const BINARY_TYPE =
   /^(?:(?:audio|video|font)\/|image\/(?!svg\+xml$)|application\/(?:octet-stream|pdf|zip|gzip)$)/;
 
@@ -87,18 +87,18 @@ function readJson(text: string): Reading {
   return nestedDeeper(value, MAX_DEPTH) ? { problem: `nests deeper than ${MAX_DEPTH} levels` } : { value };
 }
 
-/** Level by level, so that the time is linear and the stack flat. */
+/** Takes no more of the stack than `limit` levels, and makes nothing, which is most of what looking costs. */
 function nestedDeeper(value: unknown, limit: number): boolean {
-  let level = isContainer(value) ? [value] : [];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth === limit) return true;
-    const next: object[] = [];
-    for (const container of level) {
-      for (const child of Array.isArray(container) ? container : Object.values(container)) {
-        if (isContainer(child)) next.push(child);
-      }
-    }
-    level = next;
+  if (!isContainer(value)) return false;
+  if (limit === 0) return true;
+  if (Array.isArray(value)) {
+    for (const child of value) if (isContainer(child) && nestedDeeper(child, limit - 1)) return true;
+    return false;
+  }
+  // Of what JSON.parse made, every enumerable key is its own.
+  for (const key in value) {
+    const child: unknown = value[key as keyof object];
+    if (isContainer(child) && nestedDeeper(child, limit - 1)) return true;
   }
   return false;
 }
@@ -129,16 +129,4 @@ function decodeText(body: Buffer, contentType: string | undefined): string | nul
 /** A NUL says that the bytes were no text after all. */
 function plain(text: string): string | null {
   return text.includes('\0') ? null : text;
-}
-
-/** The beginning of a text or JSON value on one line, 512 characters at most; null for binary or nothing. */
-export function excerpt(value: unknown, contentType: string | null): string | null {
-  if (value === null || value === undefined) return null;
-  if (typeof value !== 'string' && (contentType === null || !JSON_TYPE.test(contentType))) return null;
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text
-    .slice(0, 2048)
-    .replace(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
-    .slice(0, 512)
-    .toWellFormed();
 }

@@ -3,8 +3,9 @@ import { type RequestSecrets, reveal } from '../credentials/secret.ts';
 import { GatewayError } from '../errors.ts';
 import type { Api } from '../snapshot/snapshot.ts';
 import type { Egress } from './egress.ts';
+import { excerpt } from './excerpt.ts';
 import { exchange, type Place, type RawReply, tooLarge, upstreamError } from './exchange.ts';
-import { decodeBody, excerpt, mediaType, readBody } from './reply.ts';
+import { decodeBody, mediaType, readBody } from './reply.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -35,6 +36,17 @@ export interface Reply {
   readonly value: unknown;
   /** Decoded bytes of the body. */
   readonly bytes: number;
+  /** Its beginning, for messages: short, on one line, without secrets; null: there is nothing to show. */
+  excerpt(): string | null;
+}
+
+/** A reply whose body nobody has read yet. */
+export interface ByteReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly content_type: string | null;
+  /** Decoded. */
+  readonly body: Buffer;
 }
 
 /** Set by the gateway or by the connection; nobody else's value is sent. */
@@ -70,7 +82,17 @@ export async function sendRequest(
   request: UpstreamRequest,
   options: SendOptions,
 ): Promise<Reply> {
-  const place: Place = { method: request.method, host: api.base_url.host, path: request.path };
+  return readReply(await sendForBytes(deps, api, request, options), placeOf(api, request), request.secrets);
+}
+
+/** {@link sendRequest} without reading the body, which takes its time when it is large. */
+export async function sendForBytes(
+  deps: { readonly egress: Egress },
+  api: Api,
+  request: UpstreamRequest,
+  options: SendOptions,
+): Promise<ByteReply> {
+  const place = placeOf(api, request);
   const raw = await exchange(
     deps.egress.dispatcherFor(api),
     {
@@ -87,10 +109,14 @@ export async function sendRequest(
       max_bytes: api.max_response_bytes,
     },
   );
-  return readReply(raw, place, api.max_response_bytes);
+  return decodeReply(raw, place, api.max_response_bytes);
 }
 
-async function readReply(raw: RawReply, place: Place, limit: number): Promise<Reply> {
+function placeOf(api: Api, { method, path }: UpstreamRequest): Place {
+  return { method, host: api.base_url.host, path };
+}
+
+async function decodeReply(raw: RawReply, place: Place, limit: number): Promise<ByteReply> {
   const { status, headers } = raw;
   const body = await decodeBody(raw.body, headers['content-encoding'], limit);
   if (body === 'too large') throw tooLarge(place, limit, status);
@@ -99,27 +125,41 @@ async function readReply(raw: RawReply, place: Place, limit: number): Promise<Re
       details: { status },
     });
   }
-  const content_type = mediaType(headers['content-type']);
-  const read = readBody(body, headers['content-type']);
-  if ('value' in read) return { status, headers, content_type, value: read.value, bytes: body.length };
-  // Of an error reply the status is what matters; proxies label their pages as they like.
-  const text = body.toString('utf8');
-  if (status >= 400) return { status, headers, content_type, value: text, bytes: body.length };
-  const said = excerpt(text, content_type);
-  throw upstreamError(
-    'UPSTREAM_FAILED',
-    place,
-    `answered ${status} with ${content_type} that ${read.problem}`,
-    {
-      details: { status, excerpt: said },
-    },
-  );
+  return { status, headers, content_type: mediaType(headers['content-type']), body };
 }
+
+function readReply(
+  { status, headers, content_type, body }: ByteReply,
+  place: Place,
+  secrets: RequestSecrets | null = null,
+): Reply {
+  const reply = (value: unknown): Reply => ({
+    status,
+    headers,
+    content_type,
+    value,
+    bytes: body.length,
+    excerpt: () => excerpt(value, content_type, secrets),
+  });
+  const read = readBody(body, headers['content-type']);
+  if ('value' in read) return reply(read.value);
+  const text = body.toString('utf8');
+  // Of an error reply the status is what matters; proxies label their pages as they like.
+  if (status >= 400) return reply(text);
+  const what = `answered ${status} with ${content_type} that ${read.problem}`;
+  throw upstreamError('UPSTREAM_FAILED', place, what, {
+    details: { status, excerpt: excerpt(text, content_type, secrets) },
+  });
+}
+
+/** A target that is its own normal form: no segment of it has a dot or is encoded. */
+const NORMAL = /^(?:\/[A-Za-z0-9_-]+)+(?:\?[A-Za-z0-9_.~%&=-]*)?$/;
 
 /** Path and query on the wire. What is checked here is what is sent: the URL's normal form. */
 function pathOf(api: Api, request: UpstreamRequest): string {
   const { origin, pathname } = api.base_url;
   const base = pathname.endsWith('/') ? pathname.slice(0, -1) : pathname;
+  if (request.secrets == null && NORMAL.test(request.target)) return base + request.target;
   const url = new URL(origin + base + request.target);
   const inside = request.target.startsWith('/') && url.origin === origin && url.hash === '';
   if (!inside || !url.pathname.startsWith(`${base}/`)) {

@@ -1,6 +1,6 @@
 /** One call from its first byte to its reply: what is known of it so far, for replies, rejections and events. */
 import type { EventBody } from '../audit/event.ts';
-import type { Envelope } from '../envelope/parse.ts';
+import type { Asked, Envelope } from '../envelope/parse.ts';
 import { GatewayError } from '../errors.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { Caller } from './authenticate.ts';
@@ -13,6 +13,8 @@ export interface Call {
   /** Monotonic milliseconds at the start. */
   readonly started: number;
   envelope: Envelope | null;
+  /** What it asks for: the envelope itself, or what an operator sends without one. */
+  asked: Asked | null;
   caller: Caller | null;
   /** Whether how the call ended is in the audit trail. */
   recorded: boolean;
@@ -41,7 +43,7 @@ export class CallError extends Error {
     super(error.message, { cause: error });
     this.error = error;
     this.execution_id = executionId(call);
-    this.request_id = String(call.envelope?.request_id ?? this.execution_id);
+    this.request_id = String(call.asked?.request_id ?? this.execution_id);
   }
 }
 
@@ -52,15 +54,17 @@ export function executionId(call: Call): string {
 
 /** What events say of the caller. Unverified claims stay out. */
 export function callFacts(call: Call): Record<string, unknown> {
-  const { envelope, caller } = call;
+  const { asked, envelope, caller } = call;
   return {
     call_id: call.call_id,
-    ...(envelope !== null && { tool_name: toolName(envelope), envelope_digest: envelope.digest }),
+    ...(asked !== null && { tool_name: toolName(asked) }),
+    ...(envelope !== null && { envelope_digest: envelope.digest }),
     ...(caller !== null && {
       agent_id: caller.identity.subject,
       issuer: caller.identity.issuer,
       security_context: caller.identity.security_context,
       tenant_id: caller.identity.tenant_id,
+      ...(caller.issuer === null && { operator: true }),
       ...(caller.identity.workload_id !== null && { workload_id: caller.identity.workload_id }),
     }),
   };
@@ -87,8 +91,8 @@ function reasonForTrail({ name, message, cause }: GatewayError): string {
 }
 
 /** The name that policy and events use for a call. */
-export function toolName(envelope: Envelope): string {
-  return envelope.payload.kind === 'call' ? envelope.payload.tool : 'tools/list';
+export function toolName({ payload }: Asked): string {
+  return payload.kind === 'call' ? payload.tool : 'tools/list';
 }
 
 /** Any thrown value as an error of the table; an unknown one becomes a blank INTERNAL. */

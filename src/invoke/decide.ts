@@ -9,14 +9,19 @@ import {
   judgeCliArguments,
   subcommandOf,
 } from '../execute/cli-arguments.ts';
-import { type Denial, evaluate, type PolicyCall } from '../policy/evaluate.ts';
+import { exploreCommand, prepareExploration } from '../execute/exploration.ts';
+import type { Exploration } from '../execute/explorer.ts';
+import { compileFields } from '../execute/fields.ts';
+import { type Denial, evaluate, type PolicyCall, permitsCommand } from '../policy/evaluate.ts';
 import { compileToolPattern } from '../policy/match.ts';
-import { selectContext, UNIFORM_DENIAL } from '../policy/select.ts';
+import { selectContext, selectOperatorContext, UNIFORM_DENIAL } from '../policy/select.ts';
 import {
   type Capability,
   type CliTool,
+  type ExplorerTool,
   type JsonObject,
   type Matcher,
+  type Query,
   type RateLimit,
   type SecurityContext,
   type Snapshot,
@@ -37,18 +42,25 @@ export interface Rights {
 }
 
 /** A call that may be made. */
-export type Permit = WorkflowPermit | CliPermit;
+export type Permit = WorkflowPermit | CliPermit | ExplorePermit;
 
-export interface WorkflowPermit extends PermitBase {
+export interface WorkflowPermit extends Allowed {
   readonly tool: WorkflowTool;
+  /** What the result is cut down to; null: nothing of it is. */
+  readonly fields: readonly Query[] | null;
 }
 
-export interface CliPermit extends PermitBase {
+export interface CliPermit extends Allowed {
   readonly tool: CliTool;
   readonly invocation: CliInvocation;
 }
 
-interface PermitBase extends Rights {
+export interface ExplorePermit extends Allowed {
+  readonly tool: ExplorerTool;
+  readonly exploration: Exploration;
+}
+
+interface Allowed extends Rights {
   readonly arguments: JsonObject;
   readonly capability: Capability;
   /** What the call counts against. */
@@ -60,17 +72,21 @@ export interface Requested {
   readonly arguments: JsonObject;
   /** JSON pointer of a number that cannot be kept exactly; null: there is none. */
   readonly inexact: string | null;
+  /** JSONPath expressions beside the arguments, not yet checked; undefined: there are none. */
+  readonly fields?: unknown;
 }
 
 /** The context that the token names. Throws POLICY_TOOL_NOT_ALLOWED when it grants nothing. */
 export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Rights {
-  const selected = selectContext(snapshot, {
-    iss: issuer.issuer,
-    tenant_id: identity.tenant_id,
-    security_context: identity.security_context,
-  });
+  const { tenant_id, security_context } = identity;
+  const selected =
+    issuer === null || security_context === null
+      ? selectOperatorContext(snapshot, security_context)
+      : selectContext(snapshot, { iss: issuer.issuer, tenant_id, security_context });
   if ('error' in selected) {
-    throw new GatewayError(selected.error, UNIFORM_DENIAL, { cause: new Error(selected.reason) });
+    // An operator may know how the gateway is configured.
+    const message = issuer === null ? selected.reason : UNIFORM_DENIAL;
+    throw new GatewayError(selected.error, message, { cause: new Error(selected.reason) });
   }
   return { ...selected, tool_patterns: identity.tool_patterns?.map(scopePattern) ?? null };
 }
@@ -103,12 +119,32 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
   const limits = limitsOf(caller, rights, decision.capability, requested.tool);
   checkLimits(limits, rights.tenant, limiter)();
   const runnable = runnableTool(tool, requested.tool);
-  const permit = { ...rights, arguments: requested.arguments, capability: decision.capability, limits };
+  const allowed = { ...rights, arguments: requested.arguments, capability: decision.capability, limits };
+  if (runnable.kind !== 'workflow' && requested.fields !== undefined) {
+    const what =
+      runnable.kind === 'explorer' ? 'fields among its arguments' : 'no fields beside its arguments';
+    throw new GatewayError('INVALID_ARGUMENTS', `${runnable.name} takes ${what}`);
+  }
   if (runnable.kind === 'cli') {
-    return { ...permit, tool: runnable, invocation: invocationOf(runnable.name, judged)! };
+    return { ...allowed, tool: runnable, invocation: invocationOf(runnable.name, judged)! };
   }
   checkArguments(runnable, requested);
-  return { ...permit, tool: runnable };
+  if (runnable.kind === 'workflow') {
+    return { ...allowed, tool: runnable, fields: fieldsOf(runnable, requested.fields) };
+  }
+  const may = (command: string): boolean => permitsCommand(rights.context, runnable.name, command);
+  const { tenant_id } = caller.identity;
+  const exploration = prepareExploration(runnable, tenant_id, requested.arguments, may);
+  return { ...allowed, tool: runnable, exploration };
+}
+
+/** null: the call carries none. */
+function fieldsOf(tool: WorkflowTool, fields: unknown): readonly Query[] | null {
+  if (fields === undefined) return null;
+  if (tool.allow_fields !== true) {
+    throw new GatewayError('INVALID_ARGUMENTS', `${tool.name} takes no fields beside its arguments`);
+  }
+  return compileFields(fields);
 }
 
 /**
@@ -188,7 +224,7 @@ function tooMany(message: string, retry_after_seconds: number, rule?: string): G
   });
 }
 
-function runnableTool(tool: Tool | undefined, name: string): WorkflowTool | CliTool {
+function runnableTool(tool: Tool | undefined, name: string): WorkflowTool | CliTool | ExplorerTool {
   if (tool === undefined) throw new GatewayError('TOOL_NOT_FOUND', `there is no tool ${name}`);
   if (tool.kind === 'unavailable') {
     throw new GatewayError('TOOL_UNAVAILABLE', `${name}: ${tool.reason}`);
@@ -196,7 +232,7 @@ function runnableTool(tool: Tool | undefined, name: string): WorkflowTool | CliT
   return tool;
 }
 
-function checkArguments(tool: WorkflowTool, { arguments: args, inexact }: Requested): void {
+function checkArguments(tool: WorkflowTool | ExplorerTool, { arguments: args, inexact }: Requested): void {
   const problems =
     inexact === null ? tool.validate(args) : [`${inexact}: this number loses digits; send it as a string`];
   if (problems.length > 0) {
@@ -215,7 +251,7 @@ function invocationOf(tool: string, judged: JudgedCli | null): CliInvocation | n
 
 /**
  * What policy matches as command, subcommand and paths: a CLI tool's own name and words (`judged` by its manifest;
- * null: it is none), else the plain arguments.
+ * null: it is none), the API and operation of the explorer, else the plain arguments.
  */
 export function policyNames(
   tool: Tool | undefined,
@@ -230,6 +266,7 @@ export function policyNames(
     const plain = words.filter((word) => !word.startsWith('-'));
     return { ...names, line: [subcommand, ...plain].join(' '), paths };
   }
+  if (tool?.kind === 'explorer') return { command: exploreCommand(args), subcommand: null };
   return { command: text(args.command), subcommand: text(args.subcommand) };
 }
 

@@ -1,16 +1,19 @@
 /** Runs the tool of a permit and turns what came of it, good or bad, into one outcome event. */
 import type { EventBody } from '../audit/event.ts';
 import type { Recorder } from '../audit/record.ts';
-import { GatewayError } from '../errors.ts';
+import { redactArguments } from '../audit/redact.ts';
+import type { GatewayError } from '../errors.ts';
 import type { CliRunner } from '../execute/cli-run.ts';
+import type { ExplorerDeps } from '../execute/explorer.ts';
 import { runWorkflow, type WorkflowDeps } from '../execute/workflow.ts';
 import { asGatewayError } from './call.ts';
 import { cliFailed, cliStarted } from './cli-events.ts';
 import type { CliPermit, Permit, WorkflowPermit } from './decide.ts';
+import { explore } from './explore.ts';
+import { checkSize, sliceLimit } from './result-size.ts';
+import { sliceResult } from './slice-result.ts';
 
-export interface ExecuteDeps extends WorkflowDeps {
-  readonly cli: CliRunner;
-}
+export type ExecuteDeps = WorkflowDeps & ExplorerDeps & { readonly cli: CliRunner };
 
 export type Outcome = { readonly event: EventBody } & (
   | { readonly result_json: string }
@@ -27,9 +30,10 @@ export interface Execution {
 }
 
 /** Never rejects: a failure is an outcome too. */
-export function execute(deps: ExecuteDeps, permit: Permit, execution: Execution): Promise<Outcome> {
-  return 'invocation' in permit
-    ? executeCli(deps, permit, execution)
+export async function execute(deps: ExecuteDeps, permit: Permit, execution: Execution): Promise<Outcome> {
+  if ('invocation' in permit) return executeCli(deps, permit, execution);
+  return 'exploration' in permit
+    ? explore(deps, permit, execution)
     : executeWorkflow(deps, permit, execution);
 }
 
@@ -38,7 +42,7 @@ async function executeWorkflow(
   permit: WorkflowPermit,
   execution: Execution,
 ): Promise<Outcome> {
-  const { tool, capability } = permit;
+  const { tool, capability, fields } = permit;
   const started = deps.clock.monotonic();
   const facts = () => ({
     call_id: execution.call_id,
@@ -53,24 +57,27 @@ async function executeWorkflow(
       emit: ({ event_type, payload }) =>
         execution.recorder.record({ event_type, payload: { call_id: execution.call_id, ...payload } }),
     });
-    const result_json = JSON.stringify(output ?? null);
-    const result_bytes = Buffer.byteLength(result_json);
-    checkSize(tool.name, result_bytes, capability.max_response_size);
+    const whole_json = JSON.stringify(output ?? null);
+    const slicing = { max_bytes: sliceLimit(capability), signal: execution.gone };
+    const result_json =
+      fields === null ? whole_json : await sliceResult(deps.slicer, whole_json, fields, slicing);
+    const result_bytes = checkSize(tool.name, result_json, capability);
+    const sliced =
+      fields === null ? {} : redactArguments({ fields_requested: fields.map((field) => field.text) });
     return {
       result_json,
-      event: { event_type: 'WorkflowInvocationCompleted', payload: { ...facts(), result_bytes } },
+      event: { event_type: 'WorkflowInvocationCompleted', payload: { ...facts(), result_bytes, ...sliced } },
     };
   } catch (thrown) {
     const error = asGatewayError(thrown);
-    const failure = {
-      layer: error.layer,
-      code: error.row.code,
-      error: error.name,
-      reason: error.message,
-      failed_step: error.details.step ?? null,
-    };
+    const failure = { ...failureFacts(error), failed_step: error.details.step ?? null };
     return { error, event: { event_type: 'WorkflowInvocationFailed', payload: { ...facts(), ...failure } } };
   }
+}
+
+/** What every outcome event says of a failure. */
+export function failureFacts(error: GatewayError): Record<string, unknown> {
+  return { layer: error.layer, code: error.row.code, error: error.name, reason: error.message };
 }
 
 async function executeCli(deps: ExecuteDeps, permit: CliPermit, execution: Execution): Promise<Outcome> {
@@ -92,24 +99,12 @@ async function executeCli(deps: ExecuteDeps, permit: CliPermit, execution: Execu
         recorder.announce(cliStarted(call_id, permit, { judge, judge_reason: reason })),
     });
     const result_json = JSON.stringify(result);
-    checkSize(tool.name, Buffer.byteLength(result_json), capability.max_response_size);
+    checkSize(tool.name, result_json, capability);
     const { exit_code, truncated } = result;
     const payload = { ...facts(), exit_code, truncated, ...sizes };
     return { result_json, event: { event_type: 'CliToolInvocationCompleted', payload } };
   } catch (thrown) {
     const error = asGatewayError(thrown);
     return { error, event: cliFailed(facts(), permit, error) };
-  }
-}
-
-function checkSize(tool: string, bytes: number, limit: number | null): void {
-  if (limit !== null && bytes > limit) {
-    throw new GatewayError(
-      'RESPONSE_TOO_LARGE',
-      `the result of ${tool} has ${bytes} bytes; the security context allows ${limit}`,
-      {
-        details: { bytes, limit },
-      },
-    );
   }
 }

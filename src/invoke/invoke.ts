@@ -8,13 +8,20 @@ import type { EventBody } from '../audit/event.ts';
 import { createRecorder, type Recorder } from '../audit/record.ts';
 import { digestArguments, redactArguments } from '../audit/redact.ts';
 import { checkFreshness } from '../envelope/freshness.ts';
-import { decodeBody, type Envelope, parseEnvelope } from '../envelope/parse.ts';
+import { type Asked, decodeBody, parseEnvelope, parseExplore } from '../envelope/parse.ts';
 import { GatewayError } from '../errors.ts';
 import { allowedTools } from '../policy/visible-tools.ts';
 import type { SnapshotHolder } from '../snapshot/holder.ts';
-import type { CliTool, Snapshot } from '../snapshot/snapshot.ts';
+import type { CliTool, EXPLORE, Snapshot } from '../snapshot/snapshot.ts';
 import type { Store } from '../store/store.ts';
-import { authenticate, authenticateBearer, type Caller } from './authenticate.ts';
+import {
+  authenticate,
+  authenticateBearer,
+  type Caller,
+  type Operator,
+  operatorCaller,
+  type TokenCaller,
+} from './authenticate.ts';
 import {
   asGatewayError,
   type Call,
@@ -23,13 +30,14 @@ import {
   callFacts,
   executionId,
   rejection,
+  toolName,
 } from './call.ts';
 import { cliStarted } from './cli-events.ts';
 import { decide, occupy, type Permit, rightsOf } from './decide.ts';
 import { type ExecuteDeps, execute } from './execute.ts';
 import type { Limiter } from './limit.ts';
 import { replayClaim } from './replay.ts';
-import { describeTool, type ToolDescription } from './tools.ts';
+import { describeTools, type ToolDescription } from './tools.ts';
 
 export interface InvokerDeps extends ExecuteDeps {
   readonly holder: SnapshotHolder;
@@ -39,6 +47,13 @@ export interface InvokerDeps extends ExecuteDeps {
   /** This process, which the intent names (`execute/instance.ts`). */
   readonly instance: string;
   readonly limits: { readonly call_timeout_ms: number; readonly max_in_flight: number };
+  /** The security context that operators explore in; null: they may not. */
+  readonly operator_context: string | null;
+}
+
+export interface InvokeOptions {
+  /** The one tool that may be called here; absent: any. */
+  readonly only?: typeof EXPLORE;
 }
 
 export interface Invoker {
@@ -46,7 +61,16 @@ export interface Invoker {
    * One signed call. `read` gives the body; `signal` aborts when the caller goes away. Rejects with
    * {@link CallError}, after its rejection is in the audit trail.
    */
-  invoke(read: () => Promise<Uint8Array>, signal: AbortSignal): Promise<CallReply>;
+  invoke(read: () => Promise<Uint8Array>, signal: AbortSignal, options?: InvokeOptions): Promise<CallReply>;
+  /**
+   * One exploration of an operator, without an envelope. `verify` says who it is, null for one who is none. Rejects
+   * as {@link Invoker.invoke} does.
+   */
+  explore(
+    read: () => Promise<Uint8Array>,
+    verify: () => Promise<Operator | null>,
+    signal: AbortSignal,
+  ): Promise<CallReply>;
   /** What the bearer of this security token may call. */
   tools(security_token: string): Promise<ToolDescription[]>;
 }
@@ -54,7 +78,11 @@ export interface Invoker {
 export function createInvoker(deps: InvokerDeps): Invoker {
   let inFlight = 0;
 
-  async function invoke(read: () => Promise<Uint8Array>, gone: AbortSignal): Promise<CallReply> {
+  async function invoke(
+    read: () => Promise<Uint8Array>,
+    gone: AbortSignal,
+    { only }: InvokeOptions = {},
+  ): Promise<CallReply> {
     const call = begin(deps);
     let body: Uint8Array;
     try {
@@ -68,12 +96,44 @@ export function createInvoker(deps: InvokerDeps): Invoker {
       if (inFlight > deps.limits.max_in_flight) throw overloaded(deps.limits.max_in_flight);
       const envelope = parseEnvelope(decodeBody(body)); //                                1
       call.envelope = envelope;
+      call.asked = envelope;
+      if (only !== undefined) checkTool(envelope, only);
       checkFreshness(envelope, deps.clock.now()); //                                      2
       const snapshot = snapshotOf(call);
-      call.caller = await authenticate(snapshot, envelope, deps.clock.now()); //          3 to 6
-      const verdict = attempt(() => permitOf(snapshot, call.caller!, envelope)); //       8 to 10, heard below
-      const intent_id = await admit(call, call.caller, verdict); //                       7, with the intent
-      return await carryOut(call, call.caller, heard(verdict), intent_id, gone); //       11
+      const caller = await authenticate(snapshot, envelope, deps.clock.now()); //         3 to 6
+      call.caller = caller;
+      const verdict = attempt(() => permitOf(snapshot, caller, envelope)); //             8 to 10, heard below
+      const intent_id = await admit(call, caller, verdict); //                            7, with the intent
+      return await carryOut(call, caller, heard(verdict), intent_id, gone); //            11
+    } catch (error) {
+      throw await reject(call, error);
+    } finally {
+      inFlight -= 1;
+    }
+  }
+
+  /** There is no envelope, so nothing to be replayed; all else is as for any call. */
+  async function explore(
+    read: () => Promise<Uint8Array>,
+    verify: () => Promise<Operator | null>,
+    gone: AbortSignal,
+  ): Promise<CallReply> {
+    const call = begin(deps);
+    try {
+      const operator = await verify();
+      if (operator === null) throw noOperator();
+      call.caller = operatorCaller(operator, deps.operator_context);
+      call.asked = parseExplore(decodeBody(await read()));
+    } catch (error) {
+      throw await reject(call, error);
+    }
+    inFlight += 1;
+    try {
+      if (inFlight > deps.limits.max_in_flight) throw overloaded(deps.limits.max_in_flight);
+      const permit = permitOf(snapshotOf(call), call.caller, call.asked);
+      const events = intent(call, permit, deps.instance).map(recorderOf(call).event);
+      await deps.store.append(events);
+      return await carryOut(call, call.caller, permit, events[0]!.id, gone);
     } catch (error) {
       throw await reject(call, error);
     } finally {
@@ -82,14 +142,14 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   }
 
   /** null: the call is a listing, which needs rights but no tool. */
-  function permitOf(snapshot: Snapshot, caller: Caller, { payload, inexact }: Envelope): Permit | null {
+  function permitOf(snapshot: Snapshot, caller: Caller, { payload, inexact }: Asked): Permit | null {
     if (payload.kind === 'call') return decide(snapshot, caller, { ...payload, inexact }, deps.limiter);
     rightsOf(snapshot, caller);
     return null;
   }
 
   /** Claims the replay id and writes the intent, or the rejection that policy decided, as one durable unit. */
-  async function admit(call: Call, caller: Caller, verdict: Attempt<Permit | null>): Promise<string> {
+  async function admit(call: Call, caller: TokenCaller, verdict: Attempt<Permit | null>): Promise<string> {
     const recorder = recorderOf(call);
     const bodies =
       'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value, deps.instance);
@@ -162,7 +222,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
 
   function replyOf(call: Call, result_json: string, event_id: string): CallReply {
     return {
-      request_id: call.envelope!.request_id,
+      request_id: call.asked!.request_id,
       result_json,
       execution_id: executionId(call),
       event_id,
@@ -171,7 +231,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     };
   }
 
-  return { invoke, tools };
+  return { invoke, explore, tools };
 }
 
 function begin({ holder, clock, newId }: InvokerDeps): Call {
@@ -180,6 +240,7 @@ function begin({ holder, clock, newId }: InvokerDeps): Call {
     snapshot: holder.current(),
     started: clock.monotonic(),
     envelope: null,
+    asked: null,
     caller: null,
     recorded: false,
   };
@@ -193,30 +254,42 @@ function snapshotOf(call: Call): Snapshot {
 }
 
 function listTools(snapshot: Snapshot, caller: Caller): ToolDescription[] {
-  const { tenant, context, tool_patterns } = rightsOf(snapshot, caller);
-  return allowedTools(snapshot, tenant, context, tool_patterns).map(describeTool);
+  const rights = rightsOf(snapshot, caller);
+  const { tenant, context, tool_patterns } = rights;
+  return describeTools(allowedTools(snapshot, tenant, context, tool_patterns), rights);
 }
 
 /** The intent: who may do what by which rule, with what proves the call later. */
 function intent(call: Call, permit: Permit | null, instance: string): EventBody[] {
-  const envelope = call.envelope!;
+  const { envelope } = call;
   const proof = {
     ...callFacts(call),
     execution_id: executionId(call),
     instance,
-    signature: Buffer.from(envelope.signature).toString('base64'),
-    ...digestArguments(envelope.arguments_canonical),
+    ...(envelope !== null && { signature: Buffer.from(envelope.signature).toString('base64') }),
+    ...digestArguments(call.asked!.arguments_canonical),
   };
   if (permit === null) return [{ event_type: 'ToolCallAuthorized', payload: proof }];
   const { capability, context } = permit;
   const rule = `capabilities[${capability.index}]`;
   const clear = context.audit_arguments ? { arguments: redactArguments(permit.arguments) } : {};
-  const judge = 'invocation' in permit && permit.tool.require_judge;
   const authorized: EventBody = {
     event_type: 'ToolCallAuthorized',
-    payload: { ...proof, rule, ...(judge && { semantic_judge: judgeName(permit.tool) }), ...clear },
+    payload: { ...proof, ...targetOf(permit), rule, ...clear },
   };
-  return judge ? [authorized] : [authorized, started(call.call_id, permit)];
+  const started = startedOf(call.call_id, permit);
+  return started === null ? [authorized] : [authorized, started];
+}
+
+/** What the intent names beside the tool. */
+function targetOf(permit: Permit): Readonly<Record<string, unknown>> {
+  if ('exploration' in permit) {
+    const { api, operation } = permit.exploration;
+    return { api_spec_id: api.name, operation_id: operation.id };
+  }
+  return 'invocation' in permit && permit.tool.require_judge
+    ? { semantic_judge: judgeName(permit.tool) }
+    : {};
 }
 
 /** null: the one of the process configuration. */
@@ -224,8 +297,10 @@ function judgeName({ judge }: CliTool): string | null {
   return judge?.name ?? null;
 }
 
-function started(call_id: string, permit: Permit): EventBody {
-  if ('invocation' in permit) return cliStarted(call_id, permit);
+/** null: it has no beginning apart from the intent, or a judge is asked before it begins. */
+function startedOf(call_id: string, permit: Permit): EventBody | null {
+  if ('exploration' in permit) return null;
+  if ('invocation' in permit) return permit.tool.require_judge ? null : cliStarted(call_id, permit);
   const { name, steps } = permit.tool;
   return {
     event_type: 'WorkflowInvocationStarted',
@@ -237,6 +312,17 @@ function started(call_id: string, permit: Permit): EventBody {
 function listing(snapshot: Snapshot, caller: Caller): string {
   const tools = listTools(snapshot, caller);
   return JSON.stringify({ tools: tools.map((tool) => ({ ...tool, inputSchema: tool.input_schema })) });
+}
+
+function checkTool(asked: Asked, only: string): void {
+  const tool = toolName(asked);
+  if (tool === only) return;
+  throw new GatewayError('MALFORMED_ENVELOPE', `this route takes calls of ${only} alone; use /v1/invoke`);
+}
+
+function noOperator(): GatewayError {
+  const message = 'this token is good, but holds none of the roles in auth.operator_roles';
+  return new GatewayError('POLICY_TOOL_NOT_ALLOWED', message, { cause: new Error(message) });
 }
 
 function overloaded(limit: number): GatewayError {

@@ -3,10 +3,10 @@ import { hash } from 'node:crypto';
 import { FRESHNESS_SECONDS } from '../envelope/freshness.ts';
 import type { Envelope } from '../envelope/parse.ts';
 import type { ReplayClaim } from '../store/store.ts';
-import type { Caller } from './authenticate.ts';
+import type { TokenCaller } from './authenticate.ts';
 
 /** By token: its jti, until it expires. By envelope: the canonical message, until it cannot be fresh any more. */
-export function replayClaim({ issuer, identity }: Caller, envelope: Envelope): ReplayClaim {
+export function replayClaim({ issuer, identity }: TokenCaller, envelope: Envelope): ReplayClaim {
   if (issuer.replay === 'envelope') {
     return {
       id: `envelope:${envelope.digest}`,

@@ -62,7 +62,21 @@ export function permitsName(
  * deny rule matches it, and a capability that names the tool lists it. What a comparison of two contexts asks.
  */
 export function permitsSubcommand(context: SecurityContext, tool: string, subcommand: string): boolean {
-  const call = { tool, arguments: {}, command: tool, subcommand, tool_patterns: null };
+  return permitsWords(context, tool, tool, subcommand);
+}
+
+/** The same for a command of a tool whose commands are its own, as `crm:listInvoices` is of the explorer. */
+export function permitsCommand(context: SecurityContext, tool: string, command: string): boolean {
+  return permitsWords(context, tool, command, null);
+}
+
+function permitsWords(
+  context: SecurityContext,
+  tool: string,
+  command: string,
+  subcommand: string | null,
+): boolean {
+  const call = { tool, arguments: {}, command, subcommand, tool_patterns: null };
   const named = context.capabilities.filter((capability) => matchesOr(false, capability.tool, tool));
   const targets = deniableTexts(call, named);
   if (context.deny.some((rule) => denies(rule, tool, targets))) return false;

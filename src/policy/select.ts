@@ -56,6 +56,17 @@ export function selectContext(snapshot: Snapshot, identity: Identity): Selection
   return { context, tenant };
 }
 
+/**
+ * The context that an operator acts in: a global one, for an operator has no tenant. `name` is the configuration's;
+ * null: it names none.
+ */
+export function selectOperatorContext(snapshot: Snapshot, name: string | null): Selection {
+  if (name === null) return none('auth.operator_security_context names no context for operators');
+  const context = visible(snapshot.contexts, null, name);
+  if (context === undefined) return none('the security context of operators does not exist or is not valid');
+  return { context, tenant: null };
+}
+
 function none(reason: string): NoContext {
   return { error: 'POLICY_TOOL_NOT_ALLOWED', reason };
 }

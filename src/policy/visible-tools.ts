@@ -1,6 +1,7 @@
 /** The tools that `GET /v1/tools` lists (protocol section 4). */
 import {
   type CliTool,
+  type ExplorerTool,
   type Matcher,
   type SecurityContext,
   type Snapshot,
@@ -8,6 +9,8 @@ import {
   type WorkflowTool,
 } from '../snapshot/snapshot.ts';
 import { permitsName } from './evaluate.ts';
+
+export type RunnableTool = WorkflowTool | ExplorerTool | CliTool;
 
 /**
  * The tools of this tenant and the global ones whose name the context and the scopes permit, by name in code
@@ -19,8 +22,8 @@ export function allowedTools(
   tenant: { readonly name: string } | null,
   context: SecurityContext,
   toolPatterns: readonly Matcher[] | null,
-): (WorkflowTool | CliTool)[] {
-  const found: (WorkflowTool | CliTool)[] = [];
+): RunnableTool[] {
+  const found: RunnableTool[] = [];
   for (const tool of snapshot.tools.values()) {
     if (tool.kind === 'unavailable') continue;
     if (visible(snapshot.tools, tenant?.name ?? null, tool.name) !== tool) continue;

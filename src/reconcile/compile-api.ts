@@ -8,7 +8,9 @@ import { DocumentError } from '../openapi/document-error.ts';
 import { type DocumentIndex, indexDocument } from '../openapi/index-document.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { compileValuePattern, matchesAny } from '../policy/match.ts';
-import type { Api, CredentialRef, Inject, Matcher } from '../snapshot/snapshot.ts';
+import type { Api, CredentialRef, ExploredApi, Inject, Matcher } from '../snapshot/snapshot.ts';
+import { compileExplored } from './compile-explorer.ts';
+import { retryRule } from './compile-repeat.ts';
 import type { Problems } from './problems.ts';
 
 export interface CompiledApi {
@@ -16,6 +18,7 @@ export interface CompiledApi {
   readonly operations: ReadonlyMap<string, Operation>;
   /** Why an operation of the document cannot be used, by operation id. */
   readonly left_out: ReadonlyMap<string, string>;
+  readonly explored: ExploredApi;
 }
 
 /** Gives the index of a document; the same file is read once, however many reconciles see it. */
@@ -37,13 +40,9 @@ export function compileApi(
   if (index === null) return null;
   const { pointer, left_out } = tellLeftOut(manifest, index, problems);
   const base_url = baseUrl(spec, index, pointer, problems);
-  if (spec.retry !== undefined)
-    problems.error('/spec/retry', 'unsupported', 'retry is not available in this version', 'remove it');
   const allow_slash = (spec.allow_slash ?? []).map((text, at) =>
     problems.attempt(`/spec/allow_slash/${at}`, 'bad-pattern', () => compileValuePattern(text)),
   );
-  for (const [at, text] of (spec.explorer?.operations ?? []).entries())
-    problems.attempt(`/spec/explorer/operations/${at}`, 'bad-pattern', () => compileValuePattern(text));
   if (base_url === null) return null;
   const matchers = allow_slash.filter((matcher): matcher is Matcher => matcher !== null);
   const api: Api = {
@@ -59,8 +58,10 @@ export function compileApi(
     credential: credentialOf(spec.credential),
     inject: injectOf(spec.inject),
     allow_slash: (id) => matchesAny(matchers, id),
+    retry: retryRule(spec.retry),
   };
-  return { api, operations: index.operations, left_out };
+  const explored = compileExplored(spec, api, index.operations, problems);
+  return { api, operations: index.operations, left_out, explored };
 }
 
 /** Remembers what the files that were asked for last hold, good or bad. */

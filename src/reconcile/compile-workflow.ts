@@ -8,10 +8,12 @@ import { andList, quoted } from '../manifest/words.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { literalOperation } from '../openapi/request.ts';
 import type { Json, JsonObject, Query, Step, Template, WorkflowTool } from '../snapshot/snapshot.ts';
-import { checkReferences } from './check-references.ts';
+import { checkReferences, type Needs } from './check-references.ts';
 import type { CompiledApi } from './compile-api.ts';
+import { forEachOf, itemOf, paginationOf, retryOf } from './compile-repeat.ts';
 import { compileSchema } from './json-schema.ts';
 import type { Problems } from './problems.ts';
+import { stagesOf } from './stages.ts';
 
 type Spec = Manifest<'ToolWorkflow'>['spec'];
 type WrittenStep = Spec['steps'][number];
@@ -24,9 +26,6 @@ export type FindApi = (
 const DEFAULT_TIMEOUT_MS = 60_000;
 const NO_ARGUMENTS: JsonObject = { type: 'object', additionalProperties: false };
 
-/** Parts of a step that the schema knows and this version does not run: to ignore them would do something else. */
-const UNSUPPORTED = ['retry', 'when', 'for_each', 'paginate'] as const;
-
 /** null: see the problems. */
 export function compileWorkflow(
   manifest: Manifest<'ToolWorkflow'>,
@@ -35,29 +34,37 @@ export function compileWorkflow(
 ): WorkflowTool | null {
   const { spec, name, tenant } = manifest;
   checkStepNames(spec, problems);
-  checkReferences(spec, problems);
+  const needs = checkReferences(spec, problems);
   const input_schema = (spec.input_schema ?? NO_ARGUMENTS) as JsonObject;
   const schema = problems.attempt('/spec/input_schema', 'bad-schema', () => compileSchema(input_schema));
-  if (spec.output_schema !== undefined) {
-    problems.attempt('/spec/output_schema', 'bad-schema', () => compileSchema(spec.output_schema!));
-  }
-  const steps = spec.steps.map((step, index) => compileStep(spec, step, index, problems, findApi));
-  const output = spec.output === undefined ? null : template(spec.output as Json, '/spec/output', problems);
+  const { output_schema } = spec;
+  const outputs =
+    output_schema === undefined
+      ? null
+      : problems.attempt('/spec/output_schema', 'bad-schema', () => compileSchema(output_schema));
+  const compiled = spec.steps.map((step, index) =>
+    compileStep(spec, step, index, needs[index]!, problems, findApi),
+  );
+  const output = spec.output === undefined ? null : template(spec.output as Json, null, problems);
   if (schema === null || problems.failed) return null;
+  const steps = compiled.filter((step): step is Step => step !== null);
   return {
     kind: 'workflow',
     name,
     tenant,
     description: spec.description,
     input_schema,
-    output_schema: (spec.output_schema as JsonObject | undefined) ?? null,
+    output_schema: (output_schema as JsonObject | undefined) ?? null,
     tags: spec.tags ?? [],
     category: spec.category ?? null,
     annotations: spec.annotations ?? {},
-    validate: schema.problems,
-    steps: steps.filter((step): step is Step => step !== null),
+    validate: (args) => schema.problems(args),
+    validate_output: outputs === null ? null : (value) => outputs.problems(value, 'output'),
+    steps,
+    stages: stagesOf(steps, needs),
     output,
     timeout_ms: spec.timeout_ms ?? DEFAULT_TIMEOUT_MS,
+    allow_fields: spec.allow_fields ?? false,
   };
 }
 
@@ -79,29 +86,27 @@ function compileStep(
   spec: Spec,
   written: WrittenStep,
   index: number,
+  needs: Needs,
   problems: Problems,
   findApi: FindApi,
 ): Step | null {
   const pointer = `/spec/steps/${index}`;
-  for (const field of UNSUPPORTED) {
-    if (written[field] !== undefined)
-      problems.error(
-        `${pointer}/${field}`,
-        'unsupported',
-        `${field} is not available in this version`,
-        'remove it',
-      );
-  }
   const api = apiOf(spec, written, pointer, problems, findApi);
   const operation = api === null ? null : operationOf(written, api, pointer, problems);
-  const path_params = templates(written.path_params, `${pointer}/path_params`, problems);
-  const query = templates(written.query, `${pointer}/query`, problems);
-  const headers = templates(written.headers, `${pointer}/headers`, problems);
-  const body = bodyOf(written, pointer, problems);
+  const item = itemOf(written);
+  const path_params = templates(written.path_params, item, problems);
+  const query = templates(written.query, item, problems);
+  const headers = templates(written.headers, item, problems);
+  const body = bodyOf(written, pointer, item, problems);
+  // Both are asked before there is an element.
+  const when = written.when === undefined ? null : template(written.when, null, problems);
+  const list = written.for_each === undefined ? null : template(written.for_each.in as Json, null, problems);
   const extract = extractOf(written, pointer, problems);
   checkDefaults(written, pointer, problems);
   if (api === null || operation === null) return null;
   checkParameters(written, operation, pointer, problems);
+  const paginate = paginationOf(written, operation, pointer, problems);
+  const retry = retryOf(written, api.api, operation, pointer, problems);
   return {
     name: written.name,
     api: api.api,
@@ -114,6 +119,10 @@ function compileStep(
     on_error: written.on_error ?? 'fail',
     defaults: (written.defaults as Record<string, Json> | undefined) ?? {},
     expect_status: written.expect_status ?? null,
+    when,
+    for_each: list === null ? null : forEachOf(written, list, needs),
+    paginate,
+    retry,
   };
 }
 
@@ -239,12 +248,17 @@ function checkParameters(
     problems.error(`${pointer}/name`, 'missing-body', `${operation.id} needs a body`);
 }
 
-function bodyOf(written: WrittenStep, pointer: string, problems: Problems): Template | null {
-  if (written.body !== undefined) return template(written.body as Json, `${pointer}/body`, problems);
+function bodyOf(
+  written: WrittenStep,
+  pointer: string,
+  item: string | null,
+  problems: Problems,
+): Template | null {
+  if (written.body !== undefined) return template(written.body as Json, item, problems);
   const text = written.body_template;
   return text === undefined
     ? null
-    : problems.attempt(`${pointer}/body_template`, 'bad-template', () => compileBodyTemplate(text));
+    : problems.attempt(`${pointer}/body_template`, 'bad-template', () => compileBodyTemplate(text, { item }));
 }
 
 function extractOf(written: WrittenStep, pointer: string, problems: Problems): Map<string, Query> {
@@ -253,6 +267,8 @@ function extractOf(written: WrittenStep, pointer: string, problems: Problems): M
     const at = pointerTo(`${pointer}/extract`, variable);
     if (variable === 'status')
       problems.error(at, 'reserved-name', 'status is the HTTP status of the step', 'choose another name');
+    if (variable === 'truncated' && written.paginate !== undefined)
+      problems.error(at, 'reserved-name', 'truncated says whether pages are missing', 'choose another name');
     const query = problems.attempt(at, 'bad-jsonpath', () => compileQuery(path));
     if (query !== null) extract.set(variable, query);
   }
@@ -275,23 +291,24 @@ function checkDefaults(
   }
 }
 
+/** `item`: how they call the element of `for_each`; null: there is none. */
 function templates(
   values: Readonly<Record<string, unknown>> | undefined,
-  pointer: string,
+  item: string | null,
   problems: Problems,
 ): Record<string, Template> {
   const compiled: Record<string, Template> = Object.create(null);
   for (const [name, value] of Object.entries(values ?? {})) {
-    const one = template(value as Json, pointerTo(pointer, name), problems);
+    const one = template(value as Json, item, problems);
     if (one !== null) compiled[name] = one;
   }
   return compiled;
 }
 
 /** Faults within templates have been told by {@link checkReferences}, each at its own place. */
-function template(value: Json, _pointer: string, problems: Problems): Template | null {
+function template(value: Json, item: string | null, problems: Problems): Template | null {
   try {
-    return compileTemplate(value);
+    return compileTemplate(value, { item });
   } catch (error) {
     if (!problems.failed) throw error;
     return null;

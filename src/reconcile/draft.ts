@@ -58,6 +58,7 @@ export function createDrafts({ applied, states }: DraftDeps): DraftChange {
     const file = current ?? newFile(identity, inForce, states());
     const text = stringify(manifest, { lineWidth: 0 });
     return {
+      identity,
       change: current === null ? 'add' : 'replace',
       file,
       shares_file_with: othersIn(file, identity, states()),
@@ -68,7 +69,14 @@ export function createDrafts({ applied, states }: DraftDeps): DraftChange {
 }
 
 function unreadable(diagnostics: readonly Diagnostic[]): Draft {
-  return { change: 'add', file: null, shares_file_with: [], manifest_yaml: null, diagnostics };
+  return {
+    identity: null,
+    change: 'add',
+    file: null,
+    shares_file_with: [],
+    manifest_yaml: null,
+    diagnostics,
+  };
 }
 
 function draftRemoval(
@@ -81,7 +89,7 @@ function draftRemoval(
   const diagnostics = compileBeside(keyOf(identity), null, inForce, deps);
   const file = fileOf(identity, states);
   const shares_file_with = othersIn(file, identity, states);
-  return { change: 'remove', file, shares_file_with, manifest_yaml: null, diagnostics };
+  return { identity, change: 'remove', file, shares_file_with, manifest_yaml: null, diagnostics };
 }
 
 function readBody(asked: AskedChange, documents: readonly Located[], inForce: AppliedSet): Asked {

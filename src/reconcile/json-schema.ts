@@ -1,4 +1,4 @@
-/** JSON Schemas that manifests hold (`input_schema`, `arguments`): compiled once for each text, whoever uses it. */
+/** JSON Schemas that manifests hold (`input_schema`, `output_schema`, `arguments`): compiled once for each text, whoever uses it. */
 import { Ajv, type ErrorObject, MissingRefError, type ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
@@ -7,9 +7,15 @@ import { suggest } from '../manifest/suggest.ts';
 import { nounsOfType, orList, quoted } from '../manifest/words.ts';
 import { Fault } from './problems.ts';
 
+/** What is held against a schema: the arguments of a call, or the output of a workflow. */
+export type Whole = 'arguments' | 'output';
+
 export interface ArgumentsSchema {
-  /** The problems, each `pointer: message`, {@link MAX_PROBLEMS} at most; empty when the value fits. */
-  problems(value: unknown): string[];
+  /**
+   * The problems, each `pointer: message`, {@link MAX_PROBLEMS} at most; empty when the value fits. `of` is what the
+   * whole value is called.
+   */
+  problems(value: unknown, of?: Whole): string[];
   fits(value: unknown): boolean;
 }
 
@@ -57,8 +63,10 @@ export function compileSchema(schema: object): ArgumentsSchema {
   const validate = compileWith(instanceOf(dialect), schema);
   const compiled: ArgumentsSchema = {
     fits: (value) => validate(value) === true,
-    problems: (value) =>
-      validate(value) === true ? [] : (validate.errors ?? []).slice(0, MAX_PROBLEMS).map(describe),
+    problems: (value, of = 'arguments') =>
+      validate(value) === true
+        ? []
+        : (validate.errors ?? []).slice(0, MAX_PROBLEMS).map((error) => describe(error, of)),
   };
   if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value!);
   cache.set(text, compiled);
@@ -192,8 +200,10 @@ function find(schema: object, isMeant: (key: string, value: unknown) => boolean)
 }
 
 /** Says what was expected; never the value, which may be a secret in the wrong place. */
-function describe({ instancePath, message, keyword, params }: ErrorObject): string {
-  const where = instancePath === '' ? 'arguments' : instancePath;
+function describe({ instancePath, message, keyword, params }: ErrorObject, of: Whole): string {
+  const where = instancePath === '' ? of : instancePath;
+  if (keyword === 'additionalProperties' && of === 'output')
+    return `${where}: has a member that the schema does not allow`;
   if (keyword === 'additionalProperties')
     return `${where}: there is no argument ${JSON.stringify(params.additionalProperty)}`;
   if (keyword === 'required') return `${where}: ${params.missingProperty} is missing`;

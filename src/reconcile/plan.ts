@@ -9,7 +9,7 @@ import { type Applied, type AppliedSet, type CompileDeps, compileSet, type Verdi
 import { pruneProblem } from './hold.ts';
 import { diffIssuer, diffTenant } from './identity-diff.ts';
 import type { RightsChange } from './rights-change.ts';
-import { type ContextSide, diffRights, type SeenTool } from './rights-diff.ts';
+import { type ContextSide, diffRights, type SeenApi, type SeenTool } from './rights-diff.ts';
 
 export interface FieldChange {
   /** JSON pointer within the manifest. */
@@ -226,7 +226,21 @@ function contextSide(side: Side, key: string, tenant: string | null): ContextSid
     manifest: applied.manifest as Manifest<'SecurityContext'>,
     context: applied.resource.context,
     tools: tenants.flatMap((one) => toolsOf(side, one)),
+    apis: apisOf(side, tenant),
   };
+}
+
+/** The APIs that bearers of a context may see: a tenant's context serves that tenant alone. */
+function apisOf({ verdicts }: Side, tenant: string | null): SeenApi[] {
+  return [...verdicts.values()].flatMap(({ identity, applied }) => {
+    if (applied?.resource.kind !== 'ApiSpec') return [];
+    const { name, tenant: owner } = identity;
+    if (owner !== null && tenant !== null && owner !== tenant) return [];
+    if (owner !== null && !mayCall(verdicts.get(`Tenant//${owner}`))) return [];
+    const { operations, limit } = applied.resource.compiled.explored;
+    const ids = [...operations.values()].flatMap((one) => (limit(one) === null ? [one.id] : []));
+    return [{ tenant: owner, name, operations: ids }];
+  });
 }
 
 /** null, and every tenant that some manifest belongs to or is. */

@@ -3,8 +3,8 @@
  * how each of its rules changed. When nothing here is a widening, no call is allowed that was denied before.
  */
 import type { Manifest, SpecOf } from '../manifest/manifest.ts';
-import { permitsName, permitsSubcommand } from '../policy/evaluate.ts';
-import type { SecurityContext } from '../snapshot/snapshot.ts';
+import { permitsCommand, permitsName, permitsSubcommand } from '../policy/evaluate.ts';
+import { EXPLORE, type SecurityContext } from '../snapshot/snapshot.ts';
 import {
   canonical,
   diffAllowlist,
@@ -26,18 +26,32 @@ export interface SeenTool {
   readonly subcommands: readonly string[] | null;
 }
 
+/** An API whose operations bearers of a context may explore, as far as the API is concerned. */
+export interface SeenApi {
+  /** null: every tenant sees it. */
+  readonly tenant: string | null;
+  readonly name: string;
+  /** Ids. */
+  readonly operations: readonly string[];
+}
+
 /** A context on one side; null: it grants nothing there. */
 export interface ContextSide {
   readonly manifest: Pick<Manifest<'SecurityContext'>, 'spec'>;
   readonly context: SecurityContext;
   readonly tools: readonly SeenTool[];
+  readonly apis?: readonly SeenApi[];
 }
+
+/** Operations of one API that a change names; the rest is counted. */
+const MAX_NAMED = 10;
 
 export function diffRights(before: ContextSide | null, after: ContextSide | null): RightsChange[] {
   const [old, now] = [permitted(before), permitted(after)];
   return [
     ...missing(now, old).map((call) => widened(call, 'may be called')),
     ...missing(old, now).map((call) => narrowed(call, 'may no longer be called')),
+    ...diffExplorable(explorable(before), explorable(after)),
     ...diffRules(before?.manifest.spec ?? null, after?.manifest.spec ?? null),
   ];
 }
@@ -52,6 +66,40 @@ function permitted(side: ContextSide | null): string[] {
     return [name, ...words.map((word) => `${name} ${word}`)];
   });
   return [...new Set(names)].sort();
+}
+
+/** The operations that may be explored, by API. An API has many, so it is one change for all of them. */
+function explorable(side: ContextSide | null): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, readonly string[]>();
+  if (side === null || !permitsName(side.context, EXPLORE, null)) return found;
+  for (const { tenant, name, operations } of side.apis ?? []) {
+    const what = `${EXPLORE} ${name}${tenant === null ? '' : ` of tenant ${tenant}`}`;
+    found.set(
+      what,
+      operations.filter((id) => permitsCommand(side.context, EXPLORE, `${name}:${id}`)),
+    );
+  }
+  return found;
+}
+
+function diffExplorable(
+  before: ReadonlyMap<string, readonly string[]>,
+  after: ReadonlyMap<string, readonly string[]>,
+): RightsChange[] {
+  return [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((what) => {
+    const [old, now] = [new Set(before.get(what)), new Set(after.get(what))];
+    const come = [...now].filter((id) => !old.has(id));
+    const gone = [...old].filter((id) => !now.has(id));
+    return [
+      ...(come.length > 0 ? [widened(what, `${named(come)} may be explored`)] : []),
+      ...(gone.length > 0 ? [narrowed(what, `${named(gone)} may no longer be explored`)] : []),
+    ];
+  });
+}
+
+function named(operations: readonly string[]): string {
+  const more = operations.length - MAX_NAMED;
+  return `${operations.slice(0, MAX_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function diffRules(before: Spec | null, after: Spec | null): RightsChange[] {

@@ -172,3 +172,9 @@ describe('a refusal', () => {
     expect(out + err).not.toContain(agent.d);
   });
 });
+
+test('fields go beside the arguments', async () => {
+  const { out } = await call(['--arg', 'a=1', '--field', '$.a', '$.b']);
+  expect(JSON.parse(out)).toMatchObject({ arguments: { a: 1 }, fields: ['$.a', '$.b'] });
+  expect(JSON.parse((await call(['--arg', 'a=1'])).out)).not.toHaveProperty('fields');
+});

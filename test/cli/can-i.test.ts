@@ -18,6 +18,10 @@ const onDuty = (...more: string[]): string[] => [
   ...['--context', 'on-duty', '--tenant', 'acme', '--tool', 'kubectl'],
   ...more,
 ];
+const research = (operation: string, ...more: string[]): string[] => [
+  ...['--context', 'researcher', '--tool', 'api.explore', '--arg', 'api_spec_id=crm'],
+  ...[`operation_id=${operation}`, 'fields=["$"]', ...more],
+];
 /** Name of the golden file -> exit code and command line. */
 const CASES: Readonly<Record<string, readonly [code: number, argv: readonly string[]]>> = {
   allowed: [0, onCall('customer.find', '--arg', 'email=ada@example.com')],
@@ -47,6 +51,9 @@ const CASES: Readonly<Record<string, readonly [code: number, argv: readonly stri
       'n:=1',
     ],
   ],
+  'allowed-to-explore': [0, research('searchCustomers', 'parameters={"email":"ada@example.com"}')],
+  'allowed-but-the-api-does-not': [1, research('putCustomer')],
+  'allowed-but-no-such-operation': [1, research('searchCustomer')],
   '2000-no-capability-names-it': [1, onCall('git', '--explain')],
   '2000-no-such-context': [1, ['--context', 'on-cal', '--tool', 'kubectl']],
   '2000-context-of-a-tenant': [1, ['--context', 'on-duty', '--tool', 'kubectl']],
@@ -55,6 +62,11 @@ const CASES: Readonly<Record<string, readonly [code: number, argv: readonly stri
   '2000-tenant-may-not-use-it': [1, ['--context', 'off-duty', '--tenant', 'acme', '--tool', 'kubectl']],
   '2001-tool-denied': [1, onCall('customer.delete')],
   '2001-value-denied': [1, onCall('kubectl', '--arg', 'subcommand=delete', '--explain')],
+  '2001-exploration-denied': [1, research('deleteCustomer', '--explain')],
+  '2003-exploration': [
+    1,
+    ['--context', 'researcher', '--tool', 'api.explore', '--arg', 'api_spec_id=hr', 'operation_id=x'],
+  ],
   '2002-path': [1, onCall('fs.read', '--arg', 'path=/workspace/../etc/passwd', '--explain')],
   '2003-subcommand': [1, onCall('kubectl', '--arg', 'subcommand=exec', '--explain')],
   '2004-domain': [1, onCall('web.get', '--arg', 'url=https://example.com/x')],

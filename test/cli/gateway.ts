@@ -31,6 +31,7 @@ export async function serveGateway(
       snapshot: null,
       started: 0,
       envelope: null,
+      asked: null,
       caller: null,
       recorded: true,
     };
@@ -52,6 +53,7 @@ export async function serveGateway(
           duration_ms: 1,
         };
       },
+      explore: () => Promise.reject(new Error('nobody explores without an envelope here')),
       async tools() {
         refuse();
         return [...tools];
@@ -61,6 +63,7 @@ export async function serveGateway(
     log: silentLog,
     newId: () => 'id-1',
     limits: { body_bytes: 65_536 },
+    verifyOperator: null,
     notReady: () => null,
     revision: () => 'rev-1',
   });

@@ -37,7 +37,7 @@ const TOOLS = [
     required: ['email'],
     properties: { email: {}, limit: {} },
   }),
-  tool('ping', 'Is it up?', { type: 'object' }),
+  { ...tool('ping', 'Is it up?', { type: 'object' }), allow_fields: true as const },
 ];
 
 test('are a table, a line for each', async () => {
@@ -46,7 +46,7 @@ test('are a table, a line for each', async () => {
   expect(out.split('\n')).toEqual([
     'NAME            KIND      ARGUMENTS      DESCRIPTION',
     'customer.total  workflow  email, limit?  Total of a customer. [31m',
-    'ping            workflow  -              Is it up?',
+    'ping            workflow  - (+ fields)   Is it up?',
     '',
   ]);
 });

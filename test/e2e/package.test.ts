@@ -91,6 +91,21 @@ describe.skipIf(process.env.SEAL_TEST_FULL !== '1')(
       expect(await ended).toBe(0);
     });
 
+    test('slices large replies in a thread of its own', () => {
+      const script = `
+        const dist = './node_modules/seal-gateway/dist/execute/';
+        const { createSlicer } = await import(dist + 'slicer.js');
+        const { compileFields } = await import(dist + 'fields.js');
+        const slicer = createSlicer();
+        const bytes = Buffer.from(JSON.stringify(Array(400_000).fill(7)));
+        const body = { bytes, content_type: 'application/json' };
+        const request = { body, fields: compileFields(['$[399999]']), probes: [], max_bytes: 1_000 };
+        console.log((await slicer.slice(request, new AbortController().signal)).json, bytes.length);
+        await slicer.close();`;
+      // Nothing is left of the bytes: they went to the thread.
+      expect(run(process.execPath, '--input-type=module', '-e', script).trim()).toBe('{"$[399999]":[7]} 0');
+    });
+
     test('has the client library, with its types', () => {
       const script =
         "import { generateKeyPair } from 'seal-gateway/client'; console.log((await generateKeyPair()).jwk.crv)";

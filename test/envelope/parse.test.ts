@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeBody, parseEnvelope } from '../../src/envelope/parse.ts';
+import { decodeBody, parseEnvelope, parseExplore } from '../../src/envelope/parse.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { envelopeText, NOW, newSigner, signedText, TOKEN } from './signing.ts';
 
@@ -54,6 +54,35 @@ describe('an envelope', () => {
       jsonrpc: false,
       arguments_canonical: '{"a":2,"b":1}',
     });
+  });
+
+  test('the arguments of the explorer alone', () => {
+    const payload = { fields: ['$'], api_spec_id: 'crm', operation_id: 'x', parameters: { n: 1 } };
+    expect(parseEnvelope(body({ payload }))).toMatchObject({
+      payload: { kind: 'call', tool: 'api.explore', arguments: payload },
+      request_id: null,
+      jsonrpc: false,
+      arguments_canonical: '{"api_spec_id":"crm","fields":["$"],"operation_id":"x","parameters":{"n":1}}',
+    });
+    // Another form beside it is that form.
+    expect(parseEnvelope(body({ payload: { ...payload, tool: 't' } })).payload).toMatchObject({
+      tool: 't',
+      arguments: {},
+      fields: ['$'],
+    });
+    expect(refusal(body({ payload: { operation_id: 'x', fields: ['$'] } }))).toContain('neither an MCP');
+  });
+
+  test('fields beside the arguments, whatever they are', () => {
+    for (const fields of [['$.a'], 'x', null, []]) {
+      const short = { tool: 't', fields };
+      const mcp = { jsonrpc: '2.0', method: 'tools/call', params: { name: 't', fields } };
+      for (const payload of [short, mcp])
+        expect(parseEnvelope(body({ payload })).payload).toEqual({
+          ...{ kind: 'call', tool: 't', arguments: {}, fields },
+        });
+    }
+    expect(parseEnvelope(body()).payload).not.toHaveProperty('fields');
   });
 
   test.each([{ tool: 't' }, { jsonrpc: '2.0', method: 'tools/call', params: { name: 't' } }])(
@@ -389,3 +418,26 @@ function expectRefusalOrEnvelope(run: () => { readonly digest: string }): void {
     expect(error).toMatchObject({ name: 'MALFORMED_ENVELOPE' });
   }
 }
+
+describe('an exploration without an envelope', () => {
+  test('is its arguments', () => {
+    const text = '{"operation_id":"x", "api_spec_id":"crm", "parameters":{"n":12345678901234567890}}';
+    expect(parseExplore(text)).toMatchObject({
+      payload: { kind: 'call', tool: 'api.explore', arguments: { api_spec_id: 'crm' } },
+      request_id: null,
+      arguments_canonical: '{"api_spec_id":"crm","operation_id":"x","parameters":{"n":12345678901234567890}}',
+      inexact: '/parameters/n',
+    });
+  });
+
+  test.each([
+    ['[]'],
+    ['null'],
+    ['{"operation_id":"x"}'],
+    ['{"api_spec_id":"crm","protocol":"seal/v1"}'],
+    ['{"api_spec_id":"crm","api_spec_id":"hr"}'],
+    ['{"api_spec_id":'],
+  ])('is not %s', (text) => {
+    expect(() => parseExplore(text)).toThrow(expect.objectContaining({ name: 'MALFORMED_ENVELOPE' }));
+  });
+});

@@ -139,12 +139,12 @@ describe('a source that breaks a rule is found', () => {
     [
       'policy/select.ts',
       "import { visible, freeze } from '../snapshot/snapshot.ts';",
-      'may import snapshot/snapshot.ts for scoped, visible and types, not freeze',
+      'may import snapshot/snapshot.ts for scoped, visible, EXPLORE and types, not freeze',
     ],
     [
       'policy/select.ts',
       "import * as model from '../snapshot/snapshot.ts';",
-      'may import snapshot/snapshot.ts for scoped, visible and types, not the whole of it',
+      'may import snapshot/snapshot.ts for scoped, visible, EXPLORE and types, not the whole of it',
     ],
     ['policy/path.ts', "import { posix } from 'node:path';", 'is pure and imports node:path'],
     ['clock.ts', "import { loadConfig } from './config.ts';", 'is a leaf and imports config.ts'],

@@ -1,4 +1,7 @@
-/** docs/quickstart.md as it stands: every command of its console blocks is run, and says what the page shows. */
+/**
+ * docs/quickstart.md as it stands, and the guides that go on where it ends: every command of their console blocks is
+ * run, and says what the page shows.
+ */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -20,10 +23,12 @@ interface Said {
   readonly ok: boolean;
 }
 
+/** In this order, in one shell. */
+const PAGES = ['docs/quickstart.md', 'docs/guides/explorer.md'];
 const MARK = '---end-of-command---';
 const ENDED = new RegExp(`${MARK}(\\d+)\n`);
-/** How a command that fails begins what it says. */
-const FAILED = 'seal-gateway: ';
+/** How a command that fails begins what it says; `can-i` fails when the answer is no. */
+const FAILED = /^(?:seal-gateway|denied): /;
 let directory: string;
 let shell: ChildProcessWithoutNullStreams;
 let output = '';
@@ -31,7 +36,7 @@ let commands: readonly Command[];
 
 beforeAll(async () => {
   const [data, control, crm] = [await freePort(), await freePort(), await freePort()];
-  commands = commandsOf(readText('docs/quickstart.md').replaceAll(':9001', `:${crm}`));
+  commands = PAGES.flatMap((page) => commandsOf(readText(page).replaceAll(':9001', `:${crm}`)));
   directory = mkdtempSync(join(tmpdir(), 'seal-quickstart-'));
   const { SEAL_GATEWAY_URL: _url, ...env } = process.env;
   shell = spawn('bash', ['--norc'], {
@@ -70,15 +75,15 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
 });
 
-test('the quickstart does what it shows', { timeout: 120_000 }, async () => {
-  expect(commands.length).toBeGreaterThan(12);
+test('the quickstart, and what goes on from it, does what it shows', { timeout: 120_000 }, async () => {
+  expect(commands.length).toBeGreaterThan(24);
   for (const command of commands) {
     // What was started or changed a moment ago is not there at once.
     const patience = performance.now() + 10_000;
     let said = await say(command.text);
     while (
       !fits(said, command.shown) &&
-      /^seal-gateway (?:call|tools)/.test(command.text) &&
+      /^seal-gateway (?:call|tools|explore)/.test(command.text) &&
       performance.now() < patience
     ) {
       await sleep(100);
@@ -104,7 +109,7 @@ async function say(text: string): Promise<Said> {
 }
 
 function fits(said: Said, shown: string): boolean {
-  if (said.ok === shown.startsWith(FAILED)) return false;
+  if (said.ok === FAILED.test(shown)) return false;
   const pattern = shown.split('...').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${pattern.join('[\\s\\S]*')}$`).test(said.text);
 }

@@ -16,8 +16,8 @@ const all = (from: string): Allowed => ({ from, what: 'all' });
 const types = (from: string): Allowed => ({ from, what: 'types' });
 const values = (from: string, ...what: string[]): Allowed => ({ from, what });
 
-/** The model's types, and its two pure functions on keys. */
-const MODEL = values('snapshot/snapshot.ts', 'scoped', 'visible');
+/** The model's types, its two pure functions on keys, and the name of the tool that no manifest makes. */
+const MODEL = values('snapshot/snapshot.ts', 'scoped', 'visible', 'EXPLORE');
 
 /** What a folder may import beside the leaves and itself. main.ts and cli/ are not here: they may import all. */
 export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
@@ -34,7 +34,7 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
     all('snapshot'),
     all('policy/match.ts'),
     // Whom a change lets see a tool is asked of the policy itself, not thought out anew.
-    values('policy/evaluate.ts', 'permitsName', 'permitsSubcommand'),
+    values('policy/evaluate.ts', 'permitsName', 'permitsSubcommand', 'permitsCommand'),
     all('execute/template.ts'),
     all('execute/template-inspect.ts'),
     all('execute/jsonpath.ts'),
@@ -44,7 +44,13 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
   // The thread that writes is the one that links (docs/decisions/0003).
   store: [types('audit'), values('audit/chain.ts', 'GENESIS', 'hashEvent')],
   credentials: [MODEL, all('openapi')],
-  execute: [MODEL, all('openapi'), all('credentials/secret.ts')],
+  execute: [
+    MODEL,
+    all('openapi'),
+    all('credentials/secret.ts'),
+    // What a message shows of a reply is redacted as arguments are (docs/decisions/0010).
+    values('audit/redact.ts', 'REDACTED', 'redactArguments'),
+  ],
   invoke: [
     all('envelope'),
     all('policy'),

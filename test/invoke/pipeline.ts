@@ -9,6 +9,7 @@ import { afterAll } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { requestCredentials } from '../../src/credentials/inject.ts';
 import type { CliRunner } from '../../src/execute/cli-run.ts';
+import { createSlicer } from '../../src/execute/slicer.ts';
 import { newId } from '../../src/ids.ts';
 import type { CallError, CallReply } from '../../src/invoke/call.ts';
 import { createInvoker, type Invoker, type InvokerDeps } from '../../src/invoke/invoke.ts';
@@ -42,6 +43,9 @@ afterAll(async () => {
   await store.close();
   rmSync(directory, { recursive: true });
 });
+
+const slicer = createSlicer();
+afterAll(() => slicer.close());
 
 /** Who signs the envelopes. */
 export const agent = newSigner();
@@ -98,6 +102,7 @@ export interface Parts {
   readonly limits?: Partial<InvokerDeps['limits']>;
   readonly store?: Partial<Store>;
   readonly cli?: CliRunner;
+  readonly operator_context?: string;
   /** There is no snapshot yet. */
   readonly empty?: boolean;
 }
@@ -138,10 +143,12 @@ export async function pipeline(parts: Parts = {}): Promise<Pipeline> {
     instance: 'test',
     cli: parts.cli ?? noContainers,
     egress: testEgress(),
+    slicer,
     credentials: requestCredentials({}),
     clock,
     newId,
     limits: { call_timeout_ms: 10_000, max_in_flight: 100, ...parts.limits },
+    operator_context: parts.operator_context ?? null,
   });
   const never = new AbortController().signal;
   const invoke = async (sent: Sent | Uint8Array = {}, signal = never): Promise<CallReply> => {
@@ -217,7 +224,7 @@ function issuerOf(changes: Partial<Issuer> = {}): Issuer {
 
 /** One GET of the upstream, whose reply is the result. */
 function toolOf(upstream: Upstream, changes: Partial<WorkflowTool> = {}): WorkflowTool {
-  return {
+  const tool: Omit<WorkflowTool, 'stages'> = {
     kind: 'workflow',
     name: 'crm.read',
     tenant: null,
@@ -228,6 +235,7 @@ function toolOf(upstream: Upstream, changes: Partial<WorkflowTool> = {}): Workfl
     category: 'crm',
     annotations: { read_only: true },
     validate: (args) => ('bad' in (args as object) ? ['/bad: is not expected'] : []),
+    validate_output: null,
     steps: [
       {
         name: 'read',
@@ -241,10 +249,15 @@ function toolOf(upstream: Upstream, changes: Partial<WorkflowTool> = {}): Workfl
         on_error: 'fail',
         defaults: {},
         expect_status: null,
+        when: null,
+        for_each: null,
+        paginate: null,
+        retry: null,
       },
     ],
     output: null,
     timeout_ms: 10_000,
     ...changes,
   };
+  return { stages: tool.steps.map((step) => [step]), ...tool };
 }

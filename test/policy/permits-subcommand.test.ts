@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { permitsSubcommand } from '../../src/policy/evaluate.ts';
+import { permitsCommand, permitsSubcommand } from '../../src/policy/evaluate.ts';
 import { compileContext, type WrittenContext } from './written.ts';
 
 const permits = (context: WrittenContext, subcommand = 'get', tool = 'kubectl'): boolean =>
@@ -58,4 +58,40 @@ test('a deny of the first word denies what follows it', () => {
   const context = { deny_list: ['kubectl:rollout'], capabilities: [{ tool_pattern: '*' }] };
   expect(permits(context, 'rollout status')).toBe(false);
   expect(permits(context, 'roll')).toBe(true);
+});
+
+test.each<[string, boolean, WrittenContext]>([
+  [
+    'a capability that names the tool allows every command',
+    true,
+    { capabilities: [{ tool_pattern: 'api.*' }] },
+  ],
+  ['one of other tools does not', false, { capabilities: [{ tool_pattern: 'crm.*' }] }],
+  [
+    'one that lists it does',
+    true,
+    { capabilities: [{ tool_pattern: '*', command_allowlist: ['crm:list*'] }] },
+  ],
+  [
+    'one that lists others does not',
+    false,
+    { capabilities: [{ tool_pattern: '*', command_allowlist: ['crm:get*', 'hr:*'] }] },
+  ],
+  [
+    'it has no subcommand that could be listed',
+    false,
+    { capabilities: [{ tool_pattern: '*', subcommand_allowlist: ['*'] }] },
+  ],
+  [
+    'a deny rule of its value denies it',
+    false,
+    { deny_list: ['api.explore:crm:list*'], capabilities: [{ tool_pattern: '*' }] },
+  ],
+  [
+    'one of another value does not',
+    true,
+    { deny_list: ['api.explore:crm:delete*', 'api.explore:hr:*'], capabilities: [{ tool_pattern: '*' }] },
+  ],
+])('of a command: %s', (_, allowed, context) => {
+  expect(permitsCommand(compileContext(context), 'api.explore', 'crm:listInvoices')).toBe(allowed);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compileToolPattern } from '../../src/policy/match.ts';
-import { selectContext, UNIFORM_DENIAL } from '../../src/policy/select.ts';
+import { selectContext, selectOperatorContext, UNIFORM_DENIAL } from '../../src/policy/select.ts';
 import type { Issuer, SecurityContext, Snapshot, Tenant } from '../../src/snapshot/snapshot.ts';
 import { scoped } from '../../src/snapshot/snapshot.ts';
 import { compileContext } from './written.ts';
@@ -131,5 +131,23 @@ describe('no context is given', () => {
 
   test('and the caller is told nothing more', () => {
     expect(UNIFORM_DENIAL).not.toMatch(/tenant|issuer|suspended|exist/);
+  });
+});
+
+describe('the context of operators', () => {
+  test('is a global one, without a tenant', () => {
+    expect(selectOperatorContext(snapshot, 'billing-read')).toEqual({
+      context: context('billing-read', null),
+      tenant: null,
+    });
+  });
+
+  test.each([
+    [null, 'auth.operator_security_context names no context for operators'],
+    ['gone', 'the security context of operators does not exist or is not valid'],
+    ["a tenant's", 'the security context of operators does not exist or is not valid'],
+  ])('is none: %s', (name, reason) => {
+    const asked = name === "a tenant's" ? 'private' : name;
+    expect(selectOperatorContext(snapshot, asked)).toEqual({ error: 'POLICY_TOOL_NOT_ALLOWED', reason });
   });
 });

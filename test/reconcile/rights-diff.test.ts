@@ -15,19 +15,70 @@ const TOOLS: readonly SeenTool[] = [
   { name: 'kubectl', subcommands: ['get', 'rollout status', 'delete'] },
 ];
 
-function side(spec: Spec | null, tools = TOOLS): ContextSide | null {
+function side(spec: Spec | null, tools = TOOLS, apis: ContextSide['apis'] = []): ContextSide | null {
   if (spec === null) return null;
   const problems = createProblems();
   const manifest = { spec, name: 'c', tenant: null } as Parameters<typeof compileContext>[0];
   const context = compileContext(manifest, problems);
   expect(problems.findings).toEqual([]);
-  return { manifest: { spec }, context, tools };
+  return { manifest: { spec }, context, tools, apis };
 }
 
 function diff(before: Spec | null, after: Spec | null, ...tools: [SeenTool[]?, SeenTool[]?]): string[] {
   const changes = diffRights(side(before, tools[0]), side(after, tools[1] ?? tools[0]));
   return changes.map(({ direction, what, detail }) => `${direction} ${what}: ${detail}`);
 }
+
+describe('what may be explored', () => {
+  const explorer = (more: Omit<WrittenCapability, 'tool_pattern'> = {}, deny_list: string[] = []): Spec => ({
+    deny_list,
+    capabilities: [{ tool_pattern: 'api.*', ...more }],
+  });
+  const crm = (operations: string[], tenant: string | null = null) => ({ name: 'crm', tenant, operations });
+  const explored = (before: ContextSide | null, after: ContextSide | null): string[] =>
+    diffRights(before, after)
+      .filter(({ what }) => what.startsWith('api.explore'))
+      .map(({ direction, what, detail }) => `${direction} ${what}: ${detail}`);
+
+  test('by a change of the API: its document, its `explorer`, its coming and going', () => {
+    const context = explorer();
+    const [old, now] = [side(context, [], [crm(['a', 'b'])]), side(context, [], [crm(['b', 'c', 'd'])])];
+    expect(explored(old, now)).toEqual([
+      'widened api.explore crm: c, d may be explored',
+      'narrowed api.explore crm: a may no longer be explored',
+    ]);
+    expect(explored(now, now)).toEqual([]);
+    expect(explored(side(context, [], []), old)).toEqual(['widened api.explore crm: a, b may be explored']);
+    expect(explored(old, null)).toEqual(['narrowed api.explore crm: a, b may no longer be explored']);
+  });
+
+  test('by a change of the context', () => {
+    const apis = [crm(['listA', 'getB', 'getC'])];
+    const all = side(explorer(), [], apis);
+    expect(explored(all, side(explorer({ command_allowlist: ['crm:get*'] }), [], apis))).toEqual([
+      'narrowed api.explore crm: listA may no longer be explored',
+    ]);
+    expect(explored(side(explorer({}, ['api.explore:crm:get*']), [], apis), all)).toEqual([
+      'widened api.explore crm: getB, getC may be explored',
+    ]);
+    // The explorer has no subcommands, so such a capability allows none of it.
+    expect(explored(all, side(explorer({ subcommand_allowlist: ['x'] }), [], apis))).toEqual([
+      'narrowed api.explore crm: listA, getB, getC may no longer be explored',
+    ]);
+    expect(explored(all, side({ capabilities: [{ tool_pattern: 'fs.*' }] }, [], apis))).toHaveLength(1);
+  });
+
+  test("a tenant's API is told apart from the global one, and a long list is cut", () => {
+    const many = Array.from({ length: 12 }, (_, i) => `op${i}`);
+    const [old, now] = [
+      side(explorer(), [], [crm(many)]),
+      side(explorer(), [], [crm(many), crm(many, 'acme')]),
+    ];
+    expect(explored(old, now)).toEqual([
+      `widened api.explore crm of tenant acme: ${many.slice(0, 10).join(', ')} and 2 more may be explored`,
+    ]);
+  });
+});
 
 /** A context with one capability of `fs.*`. */
 const withOne = (more: Omit<WrittenCapability, 'tool_pattern'>): Spec => ({

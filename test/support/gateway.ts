@@ -120,10 +120,15 @@ export function writeManifest(dir: string, { kind, name, tenant, spec }: Written
 }
 
 /** Posts to the data plane at `url`; anything but text is sent as JSON. */
-export async function postTo(url: string, body: unknown): Promise<Answer> {
-  const response = await fetch(`${url}/v1/invoke`, {
+export async function postTo(
+  url: string,
+  body: unknown,
+  path = '/v1/invoke',
+  more_headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const response = await fetch(url + path, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...more_headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
   const { status, headers } = response;

@@ -1,6 +1,7 @@
 /** The data plane's routes (design section 6). They only translate to and from the invoker. */
 import type Koa from 'koa';
 import { GatewayError } from '../../errors.ts';
+import type { Operator } from '../../invoke/authenticate.ts';
 import type { Invoker } from '../../invoke/invoke.ts';
 import { type ApplicationDeps, createApplication, createRouter } from './application.ts';
 import { bearerOf } from './bearer.ts';
@@ -10,6 +11,8 @@ import { successBody } from './reply.ts';
 export interface DataPlaneDeps extends ApplicationDeps {
   readonly invoker: Invoker;
   readonly limits: { readonly body_bytes: number };
+  /** Who the bearer of an operator's token is; null: no operator. null itself: nobody can have such a token. */
+  readonly verifyOperator: ((token: string) => Promise<Operator | null>) | null;
   /** Why the gateway cannot serve calls now; null: it can. */
   readonly notReady: () => string | null;
   readonly revision: () => string | null;
@@ -22,6 +25,19 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
   router.post(['/v1/invoke', '/v1/seal/invoke'], async (context) => {
     const signal = whenGone(context.res);
     const reply = await deps.invoker.invoke(() => readBody(context.req, deps.limits.body_bytes), signal);
+    context.type = 'application/json';
+    context.body = successBody(reply);
+  });
+
+  router.post('/v1/explorer', async (context) => {
+    const signal = whenGone(context.res);
+    const read = () => readBody(context.req, deps.limits.body_bytes);
+    const { authorization } = context.headers;
+    // An operator proves itself by a header, everybody else by the envelope.
+    const reply =
+      authorization === undefined
+        ? await deps.invoker.invoke(read, signal, { only: 'api.explore' })
+        : await deps.invoker.explore(read, () => operatorOf(authorization, deps.verifyOperator), signal);
     context.type = 'application/json';
     context.body = successBody(reply);
   });
@@ -42,6 +58,18 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
   });
 
   return createApplication(router, deps, { challenge: 'SEAL', before: [] });
+}
+
+function operatorOf(
+  authorization: string,
+  verifyOperator: DataPlaneDeps['verifyOperator'],
+): Promise<Operator | null> {
+  if (verifyOperator === null) {
+    const message =
+      'this gateway knows no operators (auth.operator_jwks_uri); send an envelope, without Authorization';
+    throw new GatewayError('TOKEN_VERIFICATION_FAILED', message);
+  }
+  return verifyOperator(bearerOf(authorization, "an operator's token"));
 }
 
 /** Aborts when the client goes away before the reply is sent. */

@@ -26,6 +26,7 @@ const CALL: Call = {
   snapshot: null,
   started: 0,
   envelope: null,
+  asked: null,
   caller: null,
   recorded: true,
 };
@@ -46,11 +47,12 @@ async function serve(
   const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } as Log;
   let ids = 0;
   const app = createDataPlane({
-    invoker: { invoke: unexpected, tools: unexpected, ...invoker },
+    invoker: { invoke: unexpected, explore: unexpected, tools: unexpected, ...invoker },
     clock: { now: () => NOW, monotonic: () => 0 },
     log,
     newId: () => `id-${++ids}`,
     limits: { body_bytes: LIMIT },
+    verifyOperator: null,
     notReady: () => null,
     revision: () => 'rev-1',
     ...deps,
