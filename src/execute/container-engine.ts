@@ -2,7 +2,7 @@
  * The container engine, Docker or Podman, through the Docker API. It may be absent when the gateway starts, come
  * later, and go away at any time: every use asks for it anew, and a lost one is looked for again.
  */
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import type { Socket } from 'node:net';
 import Docker from 'dockerode';
 import { GatewayError } from '../errors.ts';
@@ -48,6 +48,8 @@ export interface EnginesOptions {
 /** The newest version of the API that we were written to; engines speak older ones, and Engine 29 none older. */
 const API = [1, 44] as const;
 const PROBE_MS = 5_000;
+/** A connection for each request: one that is kept would outlive an engine that was started anew. */
+const agent = new Agent({ keepAlive: false });
 
 export function createEngines({ addresses, log }: EnginesOptions): Engines {
   let current: Engine | null = null;
@@ -131,7 +133,7 @@ function targetOf(address: string): Target {
 
 async function connect(address: string): Promise<Engine> {
   const target = targetOf(address);
-  const probe = new Docker({ ...target, protocol: 'http', timeout: PROBE_MS });
+  const probe = client(target, { timeout: PROBE_MS });
   const about = await probe.version();
   const parts = (about.Components ?? []).map(({ Name }: { Name: string }) => Name);
   const version = negotiate(about.ApiVersion, about.MinAPIVersion ?? '1.12');
@@ -139,9 +141,15 @@ async function connect(address: string): Promise<Engine> {
     name: parts.some((part: string) => part.startsWith('Podman')) ? 'podman' : 'docker',
     version: about.Version,
     address,
-    api: new Docker({ ...target, protocol: 'http', version: `v${version}` }),
+    api: client(target, { version: `v${version}` }),
     attach: (id, stdin) => attach(target, version, id, stdin),
   };
+}
+
+/** Its types do not know the option. */
+function client(target: Target, options: { readonly timeout?: number; readonly version?: string }): Docker {
+  const all = { ...target, ...options, protocol: 'http', agent } as const;
+  return new Docker(all);
 }
 
 /** The version of {@link API}, as far as the engine reaches. */
@@ -164,6 +172,7 @@ function attach(target: Target, version: string, id: string, stdin: boolean): Pr
   return new Promise((resolve, reject) => {
     const asked = request({
       ...target,
+      agent,
       method: 'POST',
       path: `/v${version}/containers/${id}/attach?${query}`,
       headers: { connection: 'Upgrade', upgrade: 'tcp', 'content-length': '0' },

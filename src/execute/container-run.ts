@@ -3,6 +3,7 @@
  * on the way, it is removed; what an engine that went away keeps, the sweep removes (`container-sweep.ts`).
  */
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
@@ -46,7 +47,8 @@ export interface OwnContainer {
 
 /** Milliseconds that an engine may take to end a killed container. */
 const KILL_MS = 10_000;
-const REMOVE_TRIES = 3;
+const REMOVE_TRIES = 5;
+const REMOVE_AGAIN_MS = 100;
 /** Podman looks four times a second unless told otherwise. */
 const UNTIL_ENDED = { condition: 'not-running', interval: '10ms' } as const;
 /** 128 + SIGKILL. */
@@ -171,6 +173,8 @@ export async function removeContainer(container: Docker.Container): Promise<void
       return;
     } catch (error) {
       if (statusOf(error) === 404 || statusOf(error) === null) return;
+      // Podman refuses while it is still at the killing.
+      await sleep(REMOVE_AGAIN_MS * (attempt + 1));
     }
   }
 }

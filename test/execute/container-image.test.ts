@@ -25,7 +25,8 @@ async function counted(pushed: Pushed): Promise<{ image: string; manifests: () =
   let manifests = 0;
   const server = createServer((incoming, outgoing) => {
     if (
-      incoming.method === 'GET' &&
+      // An engine that has the image asks for its digest alone.
+      /^(GET|HEAD)$/.test(incoming.method ?? '') &&
       /\/manifests\//.test(incoming.url ?? '') &&
       'authorization' in incoming.headers
     )
