@@ -4,8 +4,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { Secret } from '../../src/credentials/secret.ts';
 import { newId } from '../../src/ids.ts';
 import { capturedLog } from '../store/scratch.ts';
-import { describeOnEngines, type TestEngine } from '../support/engines.ts';
-import { type Pushed, pushBusybox, REGISTRY } from '../support/registry.ts';
+import type { TestEngine } from '../support/engines.ts';
+import { describeWithRegistry, type Pushed, pushBusybox, REGISTRY } from '../support/registry.ts';
 import { PULLER } from '../support/with-engines.ts';
 import { callOf, type RunnerOptions, runnerOn, shell } from './cli-running.ts';
 
@@ -47,7 +47,7 @@ async function counted(pushed: Pushed): Promise<{ image: string; manifests: () =
   return { image: pushed.by_tag.replace(REGISTRY!, `127.0.0.1:${own}`), manifests: () => manifests };
 }
 
-describeOnEngines('an image', (engine: TestEngine) => {
+describeWithRegistry('an image', (engine: TestEngine) => {
   const { address } = engine;
   const runner = (more: Partial<RunnerOptions> = {}) =>
     runnerOn({ address, credentials: { fields: fieldsOf(PULLER) }, ...more });

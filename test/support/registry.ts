@@ -1,11 +1,20 @@
 /** A registry on loopback (`with-engines.ts` starts one), and images that are put into it without an engine. */
 import { hash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { busyboxTar } from './engines.ts';
+import { describe } from 'vitest';
+import { busyboxTar, describeOnEngines, type TestEngine } from './engines.ts';
 import { PULLER } from './with-engines.ts';
 
 /** `host:port`; null: there is none. */
 export const REGISTRY = process.env.SEAL_TEST_REGISTRY ?? null;
+
+/** {@link describeOnEngines} where there is a registry too; elsewhere skipped aloud. */
+export function describeWithRegistry(title: string, body: (engine: TestEngine) => void): void {
+  if (REGISTRY !== null || process.env.SEAL_TEST_ENGINES === 'required')
+    return describeOnEngines(title, body);
+  console.warn(`*** SKIPPED: ${title}: there is no registry (make test starts one) ***`);
+  describe.skip(title);
+}
 
 const AUTHORIZATION = `Basic ${Buffer.from(`${PULLER.username}:${PULLER.password}`).toString('base64')}`;
 const TYPES = 'application/vnd.docker';
