@@ -47,9 +47,10 @@ env: ## Put `seal-gateway` of this clone into a shell: eval "$(make -s env)"
 	@$(MAKE) -s install >&2
 	@echo "export SEAL_CLONE='$(CURDIR)'; seal-gateway() { '$$(command -v node)' '$(CURDIR)/src/main.ts' \"\$$@\"; }"
 
+EXAMPLE ?= crm
 .PHONY: demo
-demo: $(RUNTIME) ## A real signed call through the whole pipeline, in a minute
-	node examples/crm/demo.ts
+demo: $(RUNTIME) ## A real signed call through the whole pipeline, in a minute (EXAMPLE=github: another one)
+	node examples/$(EXAMPLE)/demo.ts
 
 .PHONY: test
 test: install ## All tests that need nothing but this machine; those of containers are skipped aloud without an engine
@@ -78,10 +79,14 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure signed calls, a workflow and the explorer beside bare floors; prints tables, writes bench*.json
+bench: install ## Measure calls, workflows, the explorer, documents and Postgres beside bare floors; tables, and bench*.json
 	node test/bench/invoke.ts
+	node test/bench/postgres.ts
+	node test/bench/inspection.ts
+	node test/bench/credentials.ts
 	node test/bench/workflow.ts
 	node test/bench/explorer.ts
+	node test/bench/openapi.ts
 	node test/support/with-engines.ts node --expose-gc test/bench/cli.ts
 
 .PHONY: image
@@ -91,18 +96,28 @@ image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for an
 	case $$engine in */podman) set -- --format docker ;; esac; \
 	$$engine build "$$@" $(if $(NODE_IMAGE),--build-arg NODE_IMAGE=$(NODE_IMAGE)) -t "seal-gateway:$$version" .
 
+.PHONY: keycloak
+keycloak: node_modules/.cache/keycloak/.fetched ## Fetch Keycloak from Maven Central, for the tests of make ci (needs Maven, Java 17, unzip)
+
+KEYCLOAK := 26.4.7
+node_modules/.cache/keycloak/.fetched:
+	@mkdir -p $(@D)
+	mvn -q dependency:copy -Dartifact=org.keycloak:keycloak-quarkus-dist:$(KEYCLOAK):zip -DoutputDirectory=$(CURDIR)/$(@D)
+	cd $(@D) && unzip -q -o keycloak-quarkus-dist-$(KEYCLOAK).zip && rm keycloak-quarkus-dist-$(KEYCLOAK).zip
+	@touch $@
+
 .PHONY: tools
-tools: ## Install what the tests need beside Node: git, kubectl, container engines, a registry (Debian's packages)
+tools: ## Install what the tests need beside Node: git, kubectl, Keycloak, container engines, a registry (Debian's packages)
 	.ci/tools
 
 .PHONY: example-images
 example-images: install ## Put the images of examples/kubectl and examples/git into the container engine of this machine
 	node examples/images.ts
 
-# Here a missing container engine is a failure, not a skip.
+# Here a missing container engine is a failure, not a skip. The installation first: it empties the directory of Keycloak.
 .PHONY: ci
 ci: export SEAL_TEST_ENGINES := required
-ci: tools check ## Everything: checks, tests on Docker and Podman, demo, the built package, long tests at full length
+ci: install tools check ## Everything: checks, tests on Docker and Podman, demo, the built package, long tests at full length
 	node examples/crm/demo.ts
 	SEAL_TEST_FULL=1 $(TESTS) test/e2e examples
 

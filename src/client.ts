@@ -113,6 +113,8 @@ export interface SealClientOptions {
 
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
+  /** The token of the user for whom the agent acts, for tools that act in the user's name. */
+  readonly user_token?: string | undefined;
 }
 
 export interface CallOptions extends RequestOptions {
@@ -200,21 +202,21 @@ export class SealClient {
   async call(
     tool: string,
     args: Readonly<Record<string, unknown>> = {},
-    { signal, fields }: CallOptions = {},
+    { fields, ...options }: CallOptions = {},
   ): Promise<SealReply> {
-    return this.#invoke('v1/invoke', tool, { arguments: args, fields }, signal);
+    return this.#invoke('v1/invoke', tool, { arguments: args, fields }, options);
   }
 
   /** Calls one operation of an API and gets only slices of its reply. Rejects as {@link SealClient.call} does. */
-  async explore(exploration: Exploration, { signal }: RequestOptions = {}): Promise<SealReply> {
-    return this.#invoke('v1/explorer', 'api.explore', { arguments: { ...exploration } }, signal);
+  async explore(exploration: Exploration, options: RequestOptions = {}): Promise<SealReply> {
+    return this.#invoke('v1/explorer', 'api.explore', { arguments: { ...exploration } }, options);
   }
 
   async #invoke(
     path: string,
     tool: string,
     params: CallParams,
-    signal: AbortSignal | undefined,
+    { signal, user_token }: RequestOptions,
   ): Promise<SealReply> {
     const request_id = newRequestId();
     const envelope = await createEnvelope({
@@ -224,7 +226,11 @@ export class SealClient {
     });
     const body = await this.#send(path, signal, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json',
+        ...(user_token !== undefined && { 'x-user-token': user_token }),
+      },
       body: JSON.stringify(envelope),
     });
     if (!isObject(body) || body.status !== 'success' || !Object.hasOwn(body, 'result')) throw badReply(200);

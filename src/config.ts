@@ -21,6 +21,7 @@ export interface Config {
     readonly client_ca_file: string | null;
   };
   readonly database: { readonly url: string };
+  readonly audit: { readonly retention_days: number };
   /** Operators of the control listener. */
   readonly auth: {
     readonly development: boolean;
@@ -70,6 +71,56 @@ export interface Config {
     readonly secrets_dir: string;
     readonly semantic_judge_url: string | null;
   };
+  readonly credentials: {
+    readonly openbao: {
+      /** null: there is none. */
+      readonly addr: string | null;
+      readonly cluster_addrs: readonly string[];
+      readonly namespace: string | null;
+      /** Exactly one, where there is an address. */
+      readonly auth: {
+        readonly token: string | null;
+        readonly approle: {
+          readonly mount: string;
+          readonly role_id: string;
+          readonly secret_id?: string | null;
+          readonly secret_id_file?: string | null;
+        } | null;
+        readonly kubernetes: {
+          readonly mount: string;
+          readonly role: string;
+          readonly jwt_file: string;
+        } | null;
+        readonly jwt: { readonly mount: string; readonly role: string; readonly jwt_file: string } | null;
+      };
+      readonly kv_mount: string;
+      readonly kv_version: 1 | 2;
+      readonly tenancy: 'namespace' | 'path';
+      readonly tenant_prefix: string;
+      readonly timeout_ms: number;
+      readonly ca_file: string | null;
+      readonly cert_file: string | null;
+      readonly key_file: string | null;
+      readonly gates_readiness: boolean;
+    };
+    readonly token_exchange: {
+      /** null: users' tokens are not exchanged. */
+      readonly url: string | null;
+      readonly client_id: string | null;
+      readonly client_secret: string | null;
+      readonly client_auth: 'basic' | 'post';
+      readonly ca_file: string | null;
+      readonly timeout_ms: number;
+      /** All three or none. */
+      readonly user_issuer: string | null;
+      readonly user_audience: string | null;
+      readonly user_jwks_uri: string | null;
+      readonly user_tenant_claim: string;
+    };
+    readonly files: { readonly dir: string | null };
+    readonly env: { readonly prefix: string | null };
+    readonly user_bound: { readonly bind_url: string | null };
+  };
   readonly limits: {
     readonly body_bytes: number;
     readonly header_timeout_ms: number;
@@ -112,14 +163,11 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
   SEAL_GATEWAY_GRPC_BIND: 'network.grpc_bind_addr',
   SEAL_GATEWAY_DB: 'database.url',
   SEAL_GATEWAY_UI_ENABLED: 'ui.enabled',
+  SEAL_GATEWAY_OPENBAO_ADDR: 'credentials.openbao.addr',
+  SEAL_GATEWAY_OPENBAO_TOKEN: 'credentials.openbao.auth.token',
+  SEAL_GATEWAY_OPENBAO_KV_MOUNT: 'credentials.openbao.kv_mount',
   SEAL_GATEWAY_SEMANTIC_JUDGE_URL: 'cli.semantic_judge_url',
 };
-/** Published names of what this version has not: known, so that nobody looks for a slip of the pen. */
-const UNUSED_NAMES = new Set([
-  'SEAL_GATEWAY_OPENBAO_ADDR',
-  'SEAL_GATEWAY_OPENBAO_TOKEN',
-  'SEAL_GATEWAY_OPENBAO_KV_MOUNT',
-]);
 /** Environment names that belong to the program, not to a key. */
 const OTHER_NAMES = new Set([
   'SEAL_GATEWAY_CONFIG_PATH',
@@ -129,15 +177,7 @@ const OTHER_NAMES = new Set([
 ]);
 
 /** Settings that are safe to ignore: what they configure is absent and fails closed. */
-const IGNORED = [
-  'network.grpc_bind_addr',
-  'network.trusted_proxies',
-  'issuer',
-  'attestation',
-  'credentials',
-  'audit',
-  'ui',
-];
+const IGNORED = ['network.grpc_bind_addr', 'network.trusted_proxies', 'issuer', 'attestation', 'ui'];
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
@@ -183,6 +223,18 @@ export function environment(
   env: NodeJS.ProcessEnv = process.env,
 ): string | null {
   return env[name] ?? null;
+}
+
+/** Secrets of `credentials.env`: the variables with this prefix, without it. */
+export function secretVariables(
+  prefix: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) =>
+      name.startsWith(prefix) && value !== undefined ? [[name.slice(prefix.length), value]] : [],
+    ),
+  );
 }
 
 /** The environment for the system's git, which finds its programs and the credentials of remotes by it. */
@@ -255,25 +307,27 @@ function applyEnvironment(spec: Group, env: NodeJS.ProcessEnv): string[] {
   // Kubernetes sets SEAL_GATEWAY_SERVICE_HOST and its like beside a service of this name: no reason to stop.
   return Object.keys(env)
     .filter((name) => name.startsWith('SEAL_GATEWAY_') && !keys.has(name) && !OTHER_NAMES.has(name))
-    .map((name) =>
-      UNUSED_NAMES.has(name)
-        ? `environment variable ${name} has no effect in this version`
-        : `environment variable ${name} names no setting; it is ignored`,
-    );
+    .map((name) => `environment variable ${name} names no setting; it is ignored`);
 }
 
 /** Short names first, so that the whole name of a key wins over its short one. */
 function environmentKeys(): Map<string, { path: string; node: SchemaNode }> {
-  const long = new Map<string, { path: string; node: SchemaNode }>();
-  for (const [group, { properties }] of Object.entries(SPEC.properties ?? {})) {
-    for (const [name, node] of Object.entries(properties ?? {})) {
-      const path = `${group}.${name}`;
-      long.set(`SEAL_GATEWAY_${path.replaceAll('.', '_').toUpperCase()}`, { path, node });
-    }
-  }
+  const long = new Map(
+    leavesOf(SPEC, '').map((key) => [`SEAL_GATEWAY_${key.path.replaceAll('.', '_').toUpperCase()}`, key]),
+  );
   const byPath = new Map([...long.values()].map((key) => [key.path, key]));
   const short = Object.entries(SHORT_NAMES).map(([name, path]) => [name, byPath.get(path)!] as const);
   return new Map([...short, ...long]);
+}
+
+/** Every key whose value a text can be. A group that is absent unless somebody writes it has none. */
+function leavesOf(node: SchemaNode, path: string): { path: string; node: SchemaNode }[] {
+  return Object.entries(node.properties ?? {}).flatMap(([name, inner]) => {
+    const at = path === '' ? name : `${path}.${name}`;
+    if (inner.properties === undefined || [inner.type ?? []].flat().includes('null'))
+      return [{ path: at, node: inner }];
+    return leavesOf(inner, at);
+  });
 }
 
 function fromText(text: string, node: SchemaNode): Value {
@@ -343,16 +397,10 @@ function describe(error: {
 }
 
 /** What no schema can say. */
-function check({ database, tls, network, auth, cli }: Config): string[] {
+function check({ database, tls, network, auth, credentials, cli }: Config): string[] {
   const problems: string[] = [];
-  const [scheme = '', path] = database.url.split('://');
-  if (scheme !== 'sqlite' || !path) {
-    // The rest of the URL may hold a password.
-    const what = /^postgres(ql)?$/.test(scheme)
-      ? 'Postgres is not available in this version'
-      : 'this is no database that the gateway knows';
-    problems.push(`spec.database.url: ${what}; use sqlite:// and a path, such as sqlite://data/gateway.db`);
-  }
+  const database_problem = databaseProblem(database.url);
+  if (database_problem !== null) problems.push(`spec.database.url: ${database_problem}`);
   if ((tls.cert_file === null) !== (tls.key_file === null)) {
     problems.push('spec.tls: cert_file and key_file go together');
   }
@@ -375,6 +423,7 @@ function check({ database, tls, network, auth, cli }: Config): string[] {
   if (judge !== null && !/^https?:$/.test(URL.parse(judge)?.protocol ?? '')) {
     problems.push('spec.cli.semantic_judge_url: expected an absolute http or https URL');
   }
+  problems.push(...checkOpenBao(credentials), ...checkTokenExchange(credentials.token_exchange));
   const jwks = auth.operator_jwks_uri === null ? null : jwksProblem(auth.operator_jwks_uri);
   if (jwks !== null) problems.push(`spec.auth.operator_jwks_uri: ${jwks}`);
   return problems;
@@ -389,6 +438,75 @@ function containerHostProblem(address: string): string | null {
   return LOOPBACK.test(url.hostname)
     ? null
     : 'tcp:// is not encrypted; forward the socket to a loopback address';
+}
+
+function checkOpenBao({ openbao, files, env }: Config['credentials']): string[] {
+  const at = 'spec.credentials';
+  const problems: string[] = [];
+  const sources = { 'openbao.addr': openbao.addr, 'files.dir': files.dir, 'env.prefix': env.prefix };
+  const set = Object.entries(sources).flatMap(([key, value]) => (value === null ? [] : [`${at}.${key}`]));
+  if (set.length > 1) problems.push(`${set.join(' and ')}: static secrets come from one place`);
+  if ((openbao.cert_file === null) !== (openbao.key_file === null)) {
+    problems.push(`${at}.openbao: cert_file and key_file go together`);
+  }
+  if (openbao.addr === null) return problems;
+  for (const addr of [openbao.addr, ...openbao.cluster_addrs]) {
+    const problem = serverProblem(addr);
+    if (problem !== null) problems.push(`${at}.openbao: ${problem}`);
+    else if (!/^\/?$/.test(new URL(addr).pathname))
+      problems.push(`${at}.openbao: an address is an origin, without a path`);
+  }
+  const methods = Object.entries(openbao.auth).filter(([, method]) => method !== null);
+  if (methods.length !== 1)
+    problems.push(`${at}.openbao.auth: exactly one of token, approle, kubernetes, jwt`);
+  const { approle } = openbao.auth;
+  if (approle !== null && (approle.secret_id == null) === (approle.secret_id_file == null)) {
+    problems.push(`${at}.openbao.auth.approle: one of secret_id and secret_id_file`);
+  }
+  return problems;
+}
+
+function checkTokenExchange(settings: Config['credentials']['token_exchange']): string[] {
+  const at = 'spec.credentials.token_exchange';
+  const problems: string[] = [];
+  const { url, client_id, client_secret, user_issuer, user_audience, user_jwks_uri } = settings;
+  const users = [user_issuer, user_audience, user_jwks_uri];
+  if (users.some((one) => one === null) && users.some((one) => one !== null)) {
+    problems.push(`${at}: user_issuer, user_audience and user_jwks_uri go together`);
+  }
+  const jwks = user_jwks_uri === null ? null : jwksProblem(user_jwks_uri);
+  if (jwks !== null) problems.push(`${at}.user_jwks_uri: ${jwks}`);
+  if (url === null) return problems;
+  const problem = serverProblem(url);
+  if (problem !== null) problems.push(`${at}.url: ${problem}`);
+  if (client_id === null || client_secret === null)
+    problems.push(`${at}: client_id and client_secret are needed`);
+  if (user_issuer === null) problems.push(`${at}: user_issuer, user_audience and user_jwks_uri are needed`);
+  return problems;
+}
+
+/** Why secrets cannot be sent there. */
+function serverProblem(text: string): string | null {
+  const url = URL.parse(text);
+  if (url === null) return 'this is no URL';
+  if (url.username !== '' || url.password !== '') return 'a URL with a user or password is not used';
+  if (url.protocol === 'https:') return null;
+  return url.protocol === 'http:' && LOOPBACK.test(url.hostname)
+    ? null
+    : 'expected https (http to a loopback address alone)';
+}
+
+/** Why this names no database. The URL is not repeated: it may hold a password. */
+function databaseProblem(text: string): string | null {
+  const [scheme = '', path] = text.split('://');
+  if (scheme === 'sqlite' && path) return null;
+  if (!/^postgres(ql)?$/.test(scheme)) {
+    return 'this is no database that the gateway knows; use sqlite:// and a path, such as sqlite://data/gateway.db, or postgres://user@host/database';
+  }
+  const url = URL.parse(text);
+  if (url === null)
+    return 'this is no URL; characters such as @ and / in a password are written as %40 and %2F';
+  return url.pathname.length > 1 ? null : 'it names no database; write postgres://user@host/database';
 }
 
 /** Why keys cannot be had from there: they decide who an operator is, so nobody on the way may change them. */
@@ -407,7 +525,20 @@ function jwksProblem(uri: string): string | null {
 
 /** The settings that the gateway acts on. */
 function pick(spec: Config): Config {
-  const { manifests, network, tls, database, auth, reconcile, control, cli, limits, log } = spec;
+  const {
+    manifests,
+    network,
+    tls,
+    database,
+    audit,
+    auth,
+    reconcile,
+    control,
+    credentials,
+    cli,
+    limits,
+    log,
+  } = spec;
   return {
     manifests,
     network: {
@@ -417,9 +548,11 @@ function pick(spec: Config): Config {
     },
     tls,
     database,
+    audit,
     auth,
     reconcile,
     control,
+    credentials,
     cli,
     limits,
     log,
@@ -445,10 +578,16 @@ function differsFrom(value: Value, node: SchemaNode | undefined): boolean {
 
 /** A group that the file has as something else stays, for the schema to refuse. */
 function setKey(spec: Group, path: string, value: Value): void {
-  const [group = '', key = ''] = path.split('.');
-  const inner = spec[group];
-  if (isGroup(inner)) inner[key] = value;
-  else if (inner === undefined) spec[group] = { [key]: value };
+  const names = path.split('.');
+  const last = names.pop()!;
+  let group = spec;
+  for (const name of names) {
+    group[name] ??= {};
+    const inner = group[name];
+    if (!isGroup(inner)) return;
+    group = inner;
+  }
+  group[last] = value;
 }
 
 function throwAny(problems: readonly string[], file: string | null): void {

@@ -5,17 +5,20 @@ import type { EventBody } from './audit/event.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
 import { type Clock, isoTime, systemClock } from './clock.ts';
-import { type Config, containerHosts, gitEnvironment } from './config.ts';
-import { requestCredentials } from './credentials/inject.ts';
-import { containerCredentials, credentialFields } from './credentials/inject-container.ts';
+import { type Config, containerHosts, gitEnvironment, secretVariables } from './config.ts';
+import { createCredentials } from './credentials/call.ts';
+import { createSources } from './credentials/sources.ts';
+import type { VerifyUser } from './credentials/user-token.ts';
 import {
   OPERATOR_ALGORITHMS,
   type Operator,
   type OperatorIssuer,
   verifyOperator,
 } from './envelope/operator.ts';
+import { USER_ALGORITHMS, verifyUser } from './envelope/user.ts';
 import { createCliRunner } from './execute/cli-run.ts';
 import { createEngines } from './execute/container-engine.ts';
+import { download } from './execute/download.ts';
 import { createEgress } from './execute/egress.ts';
 import { isDead, thisInstance } from './execute/instance.ts';
 import { createSlicer } from './execute/slicer.ts';
@@ -38,15 +41,20 @@ import { createDataPlane } from './serve/http/data-plane.ts';
 import { type Listener, listen } from './serve/http/listener.ts';
 import { createMetrics } from './serve/http/metrics.ts';
 import { createHolder } from './snapshot/holder.ts';
-import { openSqliteStore } from './store/sqlite.ts';
+import { openStore } from './store/open.ts';
+import { startPresence } from './store/presence.ts';
+import type { Replica } from './store/store.ts';
+import { startUpkeep } from './store/upkeep.ts';
 import { packageVersion } from './version.ts';
 
-/** Milliseconds between two sweeps of expired replay ids. */
-const PURGE_MS = 60_000;
 /** Milliseconds that the body of a request may take to come, after its headers. */
 const BODY_MS = 10_000;
+/** Milliseconds between two looks for calls that others were killed at. */
+const INTERRUPTED_MS = 60_000;
 /** Milliseconds that a shutdown waits for the removal of containers that have ended. */
 const REMOVAL_MS = 5_000;
+/** Milliseconds that a lease is noted for beyond the longest call: what is still under way is not taken for a crash's. */
+const LEASE_MARGIN_MS = 5_000;
 /** Milliseconds that a shutdown waits for requests of the control listener, after the calls are drained. */
 const CONTROL_DRAIN_MS = 1_000;
 
@@ -58,8 +66,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const path = config.database.url.slice('sqlite://'.length);
-    const store = await openSqliteStore({ path, clock, log });
+    const store = await openStore({ url: config.database.url, clock, log });
     closers.push(() => store.close());
 
     const { call_timeout_ms } = config.limits;
@@ -72,19 +79,44 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const egress = createEgress({ version: packageVersion() });
     closers.push(() => egress.close());
     const instance = thisInstance();
-    const providers = {};
     const cli = createCliRunner({
       settings: config.cli,
       engines: createEngines({ addresses: containerHosts(config.cli), log }),
       instance,
       egress,
-      credentials: { container: containerCredentials(providers), fields: credentialFields(providers) },
       clock,
       log,
     });
     closers.push(() => cli.close(REMOVAL_MS));
 
-    const holder = createHolder(({ tools }) => cli.prepare(tools.values()));
+    const { prefix } = config.credentials.env;
+    const sources = createSources({
+      settings: config.credentials,
+      variables: prefix === null ? null : secretVariables(prefix),
+      verifyUser: userVerifier(config.credentials.token_exchange, clock, log),
+      leases: store.leases,
+      bindings: store.bindings,
+      holder: newId(),
+      longest_call_ms: call_timeout_ms + LEASE_MARGIN_MS,
+      clock,
+      log,
+    });
+    // After the calls are drained: their leases are revoked before the gateway ends.
+    closers.push(() => sources.close());
+    const credentials = createCredentials({ providers: sources.providers, clock });
+
+    const holder = createHolder(({ tools, tenants }) => {
+      // Before there is a call, in the name of the tool's own tenant.
+      cli.prepare(tools.values(), ({ tenant }) =>
+        credentials({
+          principal: {
+            ...{ tenant: tenants.get(tenant ?? '') ?? null, tenants, agent: 'seal-gateway', context: '' },
+            ...{ user_token: null, allow_human_delegated: false },
+          },
+          emit: () => {},
+        }),
+      );
+    });
     const { dir } = config.manifests;
     const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
     const stopping = new AbortController();
@@ -98,6 +130,9 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       allow_prune: options.allow_prune ?? false,
       holder,
       store,
+      bindings: store.bindings !== null,
+      fetchDocument: ({ url, egress: allowed }, limits) =>
+        download(egress, url, { ...limits, egress: allowed }),
       clock,
       log,
       newId,
@@ -123,8 +158,12 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       const at = { id: newId(), execution_id: null, tenant_id, revision: status().revision };
       return store.append([{ ...event, ...at, created_at: isoTime(clock.now()) }]);
     };
+    // Known once the data plane has its address.
+    let replicas: () => readonly Replica[] | null = () => null;
     const controlPlane = createControlPlane({
       status,
+      replicas: () => replicas(),
+      credentials: sources.status,
       engine: cli.state,
       resources: () => resourcesOf(states(), applied()),
       manifests: () => writeInForce(applied(), status().revision),
@@ -153,7 +192,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     tellOperators(config.auth, control.url, log);
 
     let draining = false;
-    const notReady = () => (draining ? 'shutting down' : reconciler.notReady());
+    const notReady = () => (draining ? 'shutting down' : (reconciler.notReady() ?? sources.notReady()));
     const metricsPage = createMetrics({ version: packageVersion(), status, notReady });
     const metrics = await listenAt(config.network.metrics_bind_addr, metricsPage);
     closers.push(() => metrics.close(0));
@@ -169,7 +208,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       egress,
       cli,
       slicer,
-      credentials: requestCredentials(providers),
+      credentials,
       clock,
       newId,
       instance,
@@ -187,6 +226,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       verifyOperator: verifyOperatorToken,
       notReady,
       revision,
+      openbao: () => sources.status().openbao?.health ?? null,
     });
     const data = await listenAt(config.network.bind_addr, dataPlane);
     closers.push(() => {
@@ -194,15 +234,17 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       return data.close(drain_ms);
     });
 
-    const purge = setInterval(() => {
+    const neighbours = startPresence(store, log, () => ({ address: data.url, revision: revision() }));
+    closers.push(() => neighbours.close());
+    replicas = neighbours.replicas;
+    const { retention_days } = config.audit;
+    closers.push(startUpkeep({ store, clock, log, retention_days }));
+    const looking = setInterval(() => {
       interrupted().catch((error: unknown) =>
         log.warn({ err: error }, 'interrupted calls could not be looked for'),
       );
-      store
-        .purgeReplay(clock.now())
-        .catch((error: unknown) => log.warn({ err: error }, 'expired replay ids could not be purged'));
-    }, PURGE_MS);
-    closers.push(() => clearInterval(purge));
+    }, INTERRUPTED_MS);
+    closers.push(() => clearInterval(looking));
 
     return { addresses: { data: data.url, control: control.url, metrics: metrics.url }, close };
   } catch (error) {
@@ -227,6 +269,23 @@ function operatorVerifier(
     roles: auth.operator_roles,
   };
   return (token) => verifyOperator(token, issuer, clock.now());
+}
+
+/** Who the user of a token is. null itself: no issuer of such tokens is named. */
+function userVerifier(
+  settings: Config['credentials']['token_exchange'],
+  clock: Clock,
+  log: Log,
+): VerifyUser | null {
+  const { user_issuer, user_audience, user_jwks_uri, user_tenant_claim } = settings;
+  if (user_issuer === null || user_audience === null || user_jwks_uri === null) return null;
+  const issuer = {
+    issuer: user_issuer,
+    audience: user_audience,
+    keys: operatorKeys(user_jwks_uri, USER_ALGORITHMS, { clock, log }),
+    tenant_claim: user_tenant_claim,
+  };
+  return (jwt) => verifyUser(jwt, issuer, clock.now());
 }
 
 function tellOperators(auth: Config['auth'], url: string, log: Log): void {

@@ -2,7 +2,7 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ConfigError, containerHosts, environment, loadConfig } from '../src/config.ts';
+import { ConfigError, containerHosts, environment, loadConfig, secretVariables } from '../src/config.ts';
 
 /** What design section 10 says of the settings that the gateway cannot be without. */
 const DEFAULTS = {
@@ -10,6 +10,7 @@ const DEFAULTS = {
   network: { bind_addr: '127.0.0.1:8089', control_bind_addr: '127.0.0.1:8090' },
   tls: { cert_file: null, key_file: null, client_ca_file: null },
   database: { url: 'sqlite://data/gateway.db' },
+  audit: { retention_days: 90 },
   auth: {
     development: false,
     operator_jwks_uri: null,
@@ -223,7 +224,7 @@ describe('a key', () => {
 });
 
 describe('the database', () => {
-  test.each(['postgres://me:hunter2@db/x', 'mysql://me:hunter2@db/x', 'hunter2', 'sqlite://', 'sqlite:x.db'])(
+  test.each(['mysql://me:hunter2@db/x', 'hunter2', 'sqlite://', 'sqlite:x.db'])(
     'cannot be %s, and the error keeps what may be a password',
     (url) => {
       const [problem = '', ...more] = problemsOf(withSpec(`database: {url: "${url}"}`));
@@ -232,6 +233,20 @@ describe('the database', () => {
       expect(problem).not.toContain('hunter2');
     },
   );
+
+  test.each(['postgres://me:hunter2@db/x', 'postgresql://db/x?sslmode=verify-full'])('may be %s', (url) => {
+    expect(load(withSpec(`database: {url: "${url}"}`)).config.database.url).toBe(url);
+  });
+
+  test.each([
+    ['postgres://me:hunter2@db', 'names no database'],
+    ['postgres://me:hun/ter2@db/x', 'is no URL'],
+  ])('cannot be %s: it %s', (url, reason) => {
+    const [problem = '', ...more] = problemsOf(withSpec(`database: {url: "${url}"}`));
+    expect(more).toEqual([]);
+    expect(problem).toContain(reason);
+    expect(problem).not.toMatch(/hun.?ter2/);
+  });
 });
 
 describe("the operators' keys", () => {
@@ -266,6 +281,88 @@ describe("the operators' keys", () => {
   });
 });
 
+describe('credentials', () => {
+  const openbao = (more: string) =>
+    withSpec(`credentials: {openbao: {addr: "https://bao.example", ${more}}}`);
+  const exchange = (more: string) => withSpec(`credentials: {token_exchange: {${more}}}`);
+  const users = 'user_issuer: a, user_audience: b, user_jwks_uri: "https://id.example/jwks"';
+
+  test.each([
+    openbao('auth: {token: x}'),
+    openbao('auth: {approle: {role_id: r, secret_id: s}}'),
+    openbao('auth: {approle: {role_id: r, secret_id_file: /s}}'),
+    openbao('auth: {kubernetes: {role: r}}'),
+    openbao('auth: {jwt: {role: r, jwt_file: /j}}'),
+    withSpec('credentials: {openbao: {addr: "http://127.0.0.1:8200", auth: {token: x}}}'),
+    exchange(`url: "https://id.example/token", client_id: c, client_secret: s, ${users}`),
+    exchange(users),
+    withSpec('credentials: {files: {dir: /secrets}}'),
+    withSpec('credentials: {env: {prefix: MY_SECRET_}}'),
+  ])('%s', (text) => {
+    expect(load(text).warnings).toEqual([]);
+  });
+
+  test.each([
+    [withSpec('credentials: {openbao: {addr: "http://bao.example", auth: {token: x}}}'), /expected https/],
+    [
+      withSpec('credentials: {openbao: {addr: "https://me:pw@bao.example", auth: {token: x}}}'),
+      /user or password is not used/,
+    ],
+    [
+      withSpec('credentials: {openbao: {addr: "https://bao.example/v1", auth: {token: x}}}'),
+      /an origin, without a path/,
+    ],
+    [openbao(''), /exactly one of token, approle, kubernetes, jwt/],
+    [openbao('auth: {token: x, kubernetes: {role: r}}'), /exactly one of/],
+    [openbao('auth: {approle: {role_id: r}}'), /one of secret_id and secret_id_file/],
+    [openbao('auth: {kubernetes: {}}'), /must have required property 'role'/],
+    [openbao('auth: {token: x}, cert_file: /c'), /cert_file and key_file go together/],
+    [openbao('auth: {token: x}, cluster_addrs: ["http://other.example"]'), /expected https/],
+    [openbao('auth: {token: x}, kv_mount: "../x"'), /kv_mount must match pattern/],
+    [openbao('auth: {token: x}, namespace: "a/../b"'), /namespace must match pattern/],
+    [
+      withSpec('credentials: {openbao: {addr: "https://bao.example", auth: {token: x}}, files: {dir: /s}}'),
+      /static secrets come from one place/,
+    ],
+    [withSpec('credentials: {env: {prefix: lower_}}'), /prefix must match pattern/],
+    [exchange(`url: "http://id.example/token", client_id: c, client_secret: s, ${users}`), /expected https/],
+    [exchange(`url: "https://id.example/token", ${users}`), /client_id and client_secret are needed/],
+    [
+      exchange('url: "https://id.example/token", client_id: c, client_secret: s'),
+      /user_issuer, user_audience and user_jwks_uri are needed/,
+    ],
+    [exchange('user_issuer: a'), /go together/],
+  ])('%s is refused', (text, problem) => {
+    expect(problemsOf(text).join('\n')).toMatch(problem);
+  });
+
+  test('come from the environment by their short names, and by whole ones at any depth', () => {
+    const env = {
+      SEAL_GATEWAY_OPENBAO_ADDR: 'https://bao.example',
+      SEAL_GATEWAY_OPENBAO_TOKEN: 's.token',
+      SEAL_GATEWAY_OPENBAO_KV_MOUNT: 'kv',
+      SEAL_GATEWAY_CREDENTIALS_OPENBAO_KV_VERSION: '1',
+      SEAL_GATEWAY_CREDENTIALS_OPENBAO_GATES_READINESS: 'true',
+    };
+    const { config, warnings } = load(withSpec('log: {level: info}'), env);
+    expect(warnings).toEqual([]);
+    expect(config.credentials.openbao).toMatchObject({
+      addr: 'https://bao.example',
+      auth: { token: 's.token' },
+      kv_mount: 'kv',
+      kv_version: 1,
+      gates_readiness: true,
+    });
+  });
+
+  test('of the environment are the variables with the prefix, and no others', () => {
+    expect(secretVariables('MY_', { MY_A: '1', MY_B__C: '2', OTHER: '3', XMY_D: '4' })).toEqual({
+      A: '1',
+      B__C: '2',
+    });
+  });
+});
+
 describe('where writes become proposals', () => {
   test('a repository is enough; the rest has defaults', () => {
     expect(load(withSpec('control: {git: {repo: /srv/config.git}}')).config.control.git).toEqual({
@@ -292,7 +389,6 @@ describe('where writes become proposals', () => {
 describe('what this version has not', () => {
   test.each([
     ['network: {grpc_bind_addr: "0.0.0.0:1"}', 'network.grpc_bind_addr'],
-    ['credentials: {openbao: {addr: "http://bao.example"}}', 'credentials'],
     ['ui: {enabled: false}', 'ui'],
   ])('is warned of where nothing depends on it: %s', (line, key) => {
     const { warnings } = load(withSpec(line));
@@ -379,7 +475,6 @@ describe('the environment', () => {
       '10.0.0.1, 10.0.0.2',
       /spec\.network\.trusted_proxies has no effect/,
     ],
-    ['SEAL_GATEWAY_OPENBAO_ADDR', 'x', /^environment variable SEAL_GATEWAY_OPENBAO_ADDR has no effect/],
     [
       'SEAL_GATEWAY_SERVICE_HOST',
       '10.0.0.1',

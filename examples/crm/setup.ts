@@ -53,8 +53,11 @@ export interface Example {
   close(): Promise<void>;
 }
 
-/** Makes the directory and starts the CRM; the gateway is started by the caller. */
-export async function setUp(): Promise<Example> {
+/**
+ * Makes the directory and starts the CRM; the gateway is started by the caller, or several when they share a store.
+ * `database`: the URL of that store; a SQLite file in the directory unless told.
+ */
+export async function setUp(database?: string): Promise<Example> {
   const dir = mkdtempSync(join(tmpdir(), 'seal-crm-'));
   const crm = await startCrm();
   const issuer = await generateKeyPair();
@@ -64,7 +67,7 @@ export async function setUp(): Promise<Example> {
   const api = join(manifests, 'crm.yaml');
   writeFileSync(api, readFileSync(api, 'utf8').replace('http://127.0.0.1:9001', crm.url));
   writeFileSync(join(manifests, 'issuer.yaml'), issuerManifest(issuer, agent));
-  writeFileSync(join(dir, 'gateway.yaml'), processConfiguration(dir));
+  writeFileSync(join(dir, 'gateway.yaml'), processConfiguration(dir, database));
   const signingKey = await importJWK({ ...issuer.jwk, d: issuer.private_key } as JWK, 'EdDSA');
 
   const token = (claims: TokenClaims = {}) => signToken(signingKey, claims);
@@ -102,10 +105,9 @@ export function signToken(key: Parameters<SignJWT['sign']>[0], claims: TokenClai
     .sign(key);
 }
 
-/** The gateway of `dir/gateway.yaml`, as a process. */
+/** Runs the gateway of `<dir>/gateway.yaml`. */
 export async function startGateway(dir: string): Promise<GatewayProcess> {
-  const ready = join(dir, 'ready.json');
-  rmSync(ready, { force: true });
+  const ready = join(dir, `ready-${crypto.randomUUID()}.json`);
   const config = join(dir, 'gateway.yaml');
   const main = join(ROOT, 'src/main.ts');
   const child = spawn(process.execPath, [main, 'serve', '--config', config, '--ready-file', ready], {
@@ -160,7 +162,7 @@ spec:
 `;
 }
 
-function processConfiguration(dir: string): string {
+function processConfiguration(dir: string, database?: string): string {
   mkdirSync(join(dir, 'data'), { mode: 0o700 });
   return `apiVersion: seal.gateway/v1
 kind: GatewayConfig
@@ -168,6 +170,6 @@ spec:
   manifests: {dir: ${join(dir, 'gateway.d')}}
   network: {bind_addr: "127.0.0.1:0", control_bind_addr: "127.0.0.1:0", metrics_bind_addr: "127.0.0.1:0"}
   auth: {development: true}
-  database: {url: "sqlite://${join(dir, 'data', 'gateway.db')}"}
+  database: {url: "${database ?? `sqlite://${join(dir, 'data', 'gateway.db')}`}"}
 `;
 }

@@ -23,7 +23,8 @@ export interface Recorder {
   /**
    * A step on the way. The newest one is held back for `conclude`, those before it are written at once without
    * being awaited: a call of one step costs no commit of its own, and of several steps all but the newest are
-   * on their way to the disk while the next request is out.
+   * on their way to the disk while the next request is out. What comes after `conclude`, from work that the call had
+   * begun, is written at once.
    */
   record(body: EventBody): void;
   /** Writes an event at once. Resolves when it is durable; rejects with AUDIT_UNAVAILABLE. */
@@ -39,6 +40,7 @@ export interface Recorder {
 export function createRecorder(deps: RecorderDeps, call: RecordedCall): Recorder {
   const written: Promise<void>[] = [];
   let held: AuditEvent | null = null;
+  let concluded = false;
 
   const event = (body: EventBody): AuditEvent => ({
     id: deps.newId(),
@@ -60,6 +62,7 @@ export function createRecorder(deps: RecorderDeps, call: RecordedCall): Recorder
   return {
     event,
     record(body) {
+      if (concluded) return write([event(body)]);
       if (held !== null) write([held]);
       held = event(body);
     },
@@ -70,6 +73,7 @@ export function createRecorder(deps: RecorderDeps, call: RecordedCall): Recorder
     },
     async conclude(outcome) {
       const last = event(outcome);
+      concluded = true;
       write(held === null ? [last] : [held, last]);
       held = null;
       for (const result of await Promise.allSettled(written)) {

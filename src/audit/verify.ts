@@ -49,11 +49,14 @@ export interface Anchor {
 export const MAX_PROBLEMS = 1_000;
 
 type Report = (problem: ChainProblem) => void;
+/** The last event before those that are there, by writer. */
+type Starts = Map<string, { readonly seq: number; readonly hash: string }>;
 type Progress = { -readonly [K in keyof WriterSummary]: WriterSummary[K] };
 
 /**
  * Reads the events once, in order of seq within each writer; memory does not grow with the trail. A chain
- * cannot know that its own end is missing: give the heads noted earlier as `anchors` to have that checked.
+ * cannot know that its own end is missing: give the heads noted earlier as `anchors` to have that checked. A beginning
+ * may be missing when the trail says so itself (AuditTrimmed), and then the anchors in it are not asked for.
  */
 export async function verifyChain(
   events: AsyncIterable<ChainedEvent>,
@@ -62,6 +65,8 @@ export async function verifyChain(
   const writers = new Map<string, Progress>();
   const open = new Map(anchors.map((anchor) => [JSON.stringify([anchor.writer, anchor.seq]), anchor]));
   const problems: ChainProblem[] = [];
+  const begun: Starts = new Map();
+  const trimmed: Starts = new Map();
   let found = 0;
   let count = 0;
   const report: Report = (problem) => {
@@ -73,11 +78,24 @@ export async function verifyChain(
     count += 1;
     const before = writers.get(event.writer);
     checkHash(event, report);
-    checkLink(event, before, report);
+    if (before === undefined && event.seq > 1) {
+      begun.set(event.writer, { seq: event.seq - 1, hash: event.prev_hash });
+    } else {
+      checkLink(event, before, report);
+    }
     if (open.size > 0) settleAnchor(event, open);
+    if (event.event_type === 'AuditTrimmed') noteStarts(event.payload.chains, trimmed);
     writers.set(event.writer, advance(event, before));
   }
+  const unexplained = [...begun].flatMap(([writer, start]) =>
+    startProblem(writer, start, trimmed.get(writer)),
+  );
+  found += unexplained.length;
+  problems.unshift(...unexplained.slice(0, MAX_PROBLEMS));
+  problems.splice(MAX_PROBLEMS);
   for (const { writer, seq, hash } of open.values()) {
+    const gone = trimmed.get(writer);
+    if (gone !== undefined && (seq < gone.seq || hash === gone.hash)) continue;
     const message = `event ${seq} of ${writer} with hash ${hash}, noted earlier, is not in the trail`;
     report({ writer, seq, kind: 'anchor_missing', message });
   }
@@ -114,6 +132,27 @@ function checkLink(event: ChainedEvent, before: Progress | undefined, report: Re
       : 'the first event does not start the chain';
     report({ writer, seq, kind: 'broken_link', message });
   }
+}
+
+/** Of several, the last one of a chain: it has been trimmed again since. */
+function noteStarts(chains: unknown, trimmed: Starts): void {
+  if (!Array.isArray(chains)) return;
+  for (const { writer, seq, hash } of chains) {
+    if (seq > (trimmed.get(writer)?.seq ?? 0)) trimmed.set(writer, { seq, hash });
+  }
+}
+
+/** The beginning is missing: it may be, up to where the trail says; less when it was noted and not yet done. */
+function startProblem(
+  writer: string,
+  { seq, hash }: { readonly seq: number; readonly hash: string },
+  trimmed: { readonly seq: number; readonly hash: string } | undefined,
+): ChainProblem[] {
+  const noted =
+    trimmed !== undefined && (seq < trimmed.seq || (seq === trimmed.seq && hash === trimmed.hash));
+  if (noted) return [];
+  const missing = seq === 1 ? 'event 1 is' : `events 1 to ${seq} are`;
+  return [{ writer, seq: seq + 1, kind: 'gap', message: `${missing} missing` }];
 }
 
 function settleAnchor(event: ChainedEvent, open: Map<string, Anchor>): void {

@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import type { EventType } from '../audit/event.ts';
 import { type Anchor, type Verification, verifyChain } from '../audit/verify.ts';
 import { loadConfig } from '../config.ts';
-import { openSqliteReader } from '../store/sqlite.ts';
+import { openReader } from '../store/open.ts';
 import { type EventFilter, type EventReader, type PositionedEvent, StoreOpenError } from '../store/store.ts';
 import { CliError, type OutputOptions, print, table } from './output.ts';
 import type { CliDeps } from './program.ts';
@@ -92,6 +92,8 @@ const EVENT_TYPES: Readonly<Record<EventType, true>> = {
   ToolCallInterrupted: true,
   CredentialExchangeCompleted: true,
   CredentialExchangeFailed: true,
+  CredentialBindingAdded: true,
+  CredentialBindingRevoked: true,
   ApiSpecRegistered: true,
   WorkflowRegistered: true,
   CliToolRegistered: true,
@@ -101,6 +103,7 @@ const EVENT_TYPES: Readonly<Record<EventType, true>> = {
   ManifestProposed: true,
   ManifestProposalFailed: true,
   ReconcileCompleted: true,
+  AuditTrimmed: true,
 };
 
 function filterOptions(command: Command): Command {
@@ -161,7 +164,7 @@ async function withReader(
   const { url } = loadConfig(config).config.database;
   let reader: EventReader;
   try {
-    reader = await openSqliteReader({ path: url.slice('sqlite://'.length) });
+    reader = await openReader({ url });
   } catch (error) {
     if (error instanceof StoreOpenError)
       throw new CliError(`${error.message}; --config names the configuration to read`);

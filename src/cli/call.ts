@@ -15,6 +15,7 @@ const DEFAULT_URL = 'http://127.0.0.1:8089';
 interface CallOptions extends TokenOptions, OutputOptions {
   readonly arg?: string[];
   readonly argsJson?: string;
+  readonly userToken?: string;
   readonly field?: string[];
   readonly gateway: string;
   readonly key: string;
@@ -56,12 +57,15 @@ export function addCall(program: Command, { console }: CliDeps): void {
         'an argument; a value that is JSON is taken as JSON, else as text; k:=text forces text',
       )
       .option('--args-json <json>', 'all arguments as one JSON object, or @FILE')
+      .option('--user-token <jwt>', 'token of the user for whom the agent acts, or @FILE')
       .option('--field <jsonpath...>', 'only these slices of the result, of a tool that allows it'),
   ).action(async (tool: string, options: CallOptions) => {
     const args = argumentsOf(options);
     const client = await clientOf(options);
     try {
-      const reply = await client.call(tool, args, { fields: options.field });
+      const user_token =
+        options.userToken === undefined ? undefined : textOf(options.userToken, '--user-token').trim();
+      const reply = await client.call(tool, args, { user_token, fields: options.field });
       console.out(`${JSON.stringify(options.output === 'json' ? reply : reply.result, null, 2)}\n`);
     } catch (error) {
       throw explain(error, options, console);

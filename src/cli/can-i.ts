@@ -12,11 +12,12 @@ import { type Decision, explain, permitsCommand, type TriedRule } from '../polic
 import { matchesAny } from '../policy/match.ts';
 import type { Side } from '../reconcile/plan.ts';
 import {
+  type AnyTool,
   type ExplorerTool,
   type JsonObject,
   type SecurityContext,
   type Snapshot,
-  type Tool,
+  toolNamed,
   visible,
 } from '../snapshot/snapshot.ts';
 import { argumentsOf } from './call.ts';
@@ -97,7 +98,7 @@ export function ask({ side, snapshot }: Pick<LocalSet, 'side' | 'snapshot'>, que
   const refusal = tenantRefusal(side, snapshot, question) ?? contextRefusal(side, snapshot, question);
   if (refusal !== null) return refusal;
   const context = visible(snapshot.contexts, tenant, question.context)!;
-  const tool = visible(snapshot.tools, tenant, name);
+  const tool = toolNamed(snapshot, tenant, name);
   const call = { tool: name, arguments: args };
   const judged = tool?.kind === 'cli' ? judgeCliArguments(tool, args) : null;
   const names = policyNames(tool, call, judged);
@@ -156,7 +157,7 @@ function refused(reason: string, rule: PlacedRule | null = null): Answer {
 }
 
 function problemsOf(
-  tool: Tool | undefined,
+  tool: AnyTool | undefined,
   question: Question,
   context: SecurityContext,
   judged: JudgedCli | null,

@@ -4,6 +4,8 @@ import type { Dispatcher } from 'undici';
 import { systemClock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import { runWorkflow, type WorkflowDeps } from '../execute/workflow.ts';
+import { keyOf } from '../manifest/manifest.ts';
+import type { Side } from '../reconcile/plan.ts';
 import {
   type Api,
   type JsonObject,
@@ -68,10 +70,16 @@ function unknownName({ contexts, tenants }: Snapshot, context: string, tenant: s
 }
 
 /** One run of a workflow against a server on loopback that gives the canned replies. */
-export async function runWorkflowCase(snapshot: Snapshot, one: WorkflowCase): Promise<CaseResult> {
+export async function runWorkflowCase(
+  { side, snapshot }: Pick<LocalSet, 'side' | 'snapshot'>,
+  one: WorkflowCase,
+): Promise<CaseResult> {
   const name = one.name ?? `${one.tool} -> ${one.error ?? 'output'}`;
   const tool = visible(snapshot.tools, one.tenant ?? null, one.tool);
   if (tool?.kind !== 'workflow') return { name, failure: `there is no ToolWorkflow ${one.tool}` };
+  const unchecked = uncheckedApi(side, tool);
+  if (unchecked !== null)
+    return { name, failure: `the document of ApiSpec ${unchecked} is not fetched here; add --fetch` };
   const steps = new Set(tool.steps.map((step) => step.name));
   const unknown = Object.keys(one.replies ?? {}).filter((step) => !steps.has(step));
   if (unknown.length > 0) return { name, failure: `${one.tool} has no step ${unknown.join(', ')}` };
@@ -82,6 +90,13 @@ export async function runWorkflowCase(snapshot: Snapshot, one: WorkflowCase): Pr
   } finally {
     await upstream.close();
   }
+}
+
+/** An API of the tool whose operations are not known; null: there is none. */
+function uncheckedApi({ verdicts }: Side, { tenant, name }: WorkflowTool): string | null {
+  const uses = verdicts.get(keyOf({ kind: 'ToolWorkflow', tenant, name }))?.applied?.uses ?? [];
+  const api = uses.find(({ resource }) => resource.kind === 'ApiSpec' && resource.compiled.unchecked);
+  return api?.manifest.name ?? null;
 }
 
 type Outcome = { readonly output: unknown } | { readonly error: GatewayError };

@@ -22,7 +22,7 @@ import {
   sarif,
 } from './annotations.ts';
 import { askControl, type ControlOptions, controlOptions } from './control.ts';
-import { localDeps, readLocal, type SideOptions, sideOfTree } from './local-side.ts';
+import { FETCH, localDeps, readLocal, type SideOptions, sideOfTree } from './local-side.ts';
 import { CliError, EXIT } from './output.ts';
 import { planText } from './plan-text.ts';
 import type { CliDeps } from './program.ts';
@@ -32,6 +32,7 @@ interface PlanOptions extends ControlOptions {
   readonly config?: string;
   readonly from: string;
   readonly exitCode?: boolean;
+  readonly fetch?: boolean;
   readonly output: 'text' | 'json' | 'github' | 'sarif' | 'junit';
 }
 
@@ -45,6 +46,7 @@ export function addPlan(program: Command, { console }: CliDeps): void {
       .description('Show what a change of manifests would do: resources, tools, rights')
       .option('--from <side>', `what to compare with: ${SIDES}`, 'git:HEAD')
       .option('--config <file>', 'gateway.yaml that names the directory')
+      .option('--fetch', FETCH)
       .option('--exit-code', 'exit with 2 when something would change'),
   )
     .addOption(
@@ -65,7 +67,7 @@ export function addPlan(program: Command, { console }: CliDeps): void {
     });
 }
 
-interface Places extends ControlOptions {
+interface Places extends ControlOptions, Pick<SideOptions, 'fetch'> {
   /** Directory of manifests of the configuration. */
   readonly dir: string;
 }
@@ -83,8 +85,9 @@ async function makePlan(from: string, to: string, places: Places): Promise<Plan>
     return sideOfGateway(side === 'gateway' ? places : { ...places, control: side }, deps);
   };
   try {
-    const before = await read(from, {});
-    return planBetween(before, await read(to, { previous: appliedOf(before) }));
+    const { fetch } = places;
+    const before = await read(from, { fetch });
+    return planBetween(before, await read(to, { fetch, previous: appliedOf(before) }));
   } catch (error) {
     if (error instanceof GitError || error instanceof TreeUnreadable) throw new CliError(error.message);
     throw error;

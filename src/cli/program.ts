@@ -4,9 +4,13 @@ import { ConfigError } from '../config.ts';
 import { GatewayError } from '../errors.ts';
 import { packageVersion } from '../version.ts';
 import { addAudit } from './audit.ts';
+import { addBindings } from './bindings.ts';
 import { addCall } from './call.ts';
 import { addCanI } from './can-i.ts';
+import { addDb } from './db.ts';
+import { addDoctor } from './doctor.ts';
 import { addExplore } from './explore.ts';
+import { addImport } from './import.ts';
 import { addInit } from './init.ts';
 import { addKeygen } from './keygen.ts';
 import { CliError, type Console, EXIT } from './output.ts';
@@ -47,7 +51,11 @@ export function createProgram(deps: CliDeps): Command {
     addKeygen,
     addToken,
     addAudit,
+    addDb,
+    addBindings,
+    addDoctor,
     addInit,
+    addImport,
     addSchema,
   ]) {
     add(program, deps);

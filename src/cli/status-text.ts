@@ -1,23 +1,34 @@
 /** The status of a gateway as lines for people. */
+import type { CredentialStatus } from '../credentials/sources.ts';
 import type { EngineState } from '../execute/container-engine.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import type { ManifestState, ReconcileStatus } from '../reconcile/status.ts';
+import type { Replica } from '../store/store.ts';
 import { table } from './output.ts';
 
-/** What the gateway says of the engine that runs CLI tools; a gateway of an older version says nothing. */
-export interface EngineStatus {
+/** What `GET /v1/status` answers. */
+export interface GatewayStatus extends ReconcileStatus {
+  /** The gateways of the store; null: they cannot be told. Absent from gateways before 0.2. */
+  readonly replicas?: readonly Replica[] | null;
+  /** Where credentials come from, and how that is doing. Absent from gateways before 0.2. */
+  readonly credentials?: CredentialStatus;
+  /** What runs CLI tools. Absent from gateways before 0.2. */
   readonly container_engine?: EngineState;
 }
 
+const REPLICAS = ['REPLICA', 'REVISION', 'VERSION', 'STARTED', 'SEEN'];
 const HEAD = ['KIND', 'NAME', 'STATUS', 'REVISION', 'REASON', 'WHERE'];
 
 /**
  * A head line, what is wrong with the whole, and a row for each manifest, those that are not Ready first. `now`:
  * milliseconds since the Unix epoch.
  */
-export function statusText(status: ReconcileStatus & EngineStatus, now: number): string {
-  const { error, manifests, diagnostics, container_engine } = status;
+export function statusText(status: GatewayStatus, now: number): string {
+  const { error, manifests, diagnostics, replicas, credentials, container_engine } = status;
   const lines = [headLine(status, now)];
+  if (replicas === null) lines.push('the other gateways of the store cannot be told now');
+  if (replicas && replicas.length > 1)
+    lines.push('', table([REPLICAS, ...replicas.map((one) => replicaRow(one, now))]), '');
   // Whoever has no CLI tools needs no engine.
   if (container_engine !== undefined && manifests.some(({ kind }) => kind === 'CliTool')) {
     const { name, version, address, error: missing } = container_engine;
@@ -28,10 +39,26 @@ export function statusText(status: ReconcileStatus & EngineStatus, now: number):
     );
   }
   if (error !== null) lines.push(`error: ${error}`);
+  if (credentials !== undefined) lines.push(...credentialLines(credentials));
   const rows = [...manifests].sort((a, b) => Number(isReady(a)) - Number(isReady(b))).map(rowOf);
   if (rows.length > 0) lines.push('', table([HEAD, ...rows]));
   if (diagnostics.length > 0) lines.push('', ...diagnostics.map(formatDiagnostic));
   return lines.join('\n');
+}
+
+/** Where credentials come from; nothing, where none do. */
+function credentialLines({ openbao, development_providers, open_leases }: CredentialStatus): string[] {
+  const lines: string[] = [];
+  if (openbao !== null) {
+    const { health, method, problem, expires_at, logged_in } = openbao;
+    const login = logged_in ? `logged in by ${method}` : (problem ?? 'not logged in');
+    const until = expires_at === null ? '' : ` until ${expires_at}`;
+    lines.push(`OpenBao is ${health}, ${login}${until}; leases in use: ${open_leases}`);
+  }
+  if (development_providers.length > 0) {
+    lines.push(`DEVELOPMENT: secrets come from this machine (${development_providers.join(', ')})`);
+  }
+  return lines;
 }
 
 function headLine(status: ReconcileStatus, now: number): string {
@@ -67,6 +94,11 @@ function rowOf(state: ManifestState): string[] {
     reason ?? '-',
     `${file}:${line}:${column}`,
   ];
+}
+
+function replicaRow({ address, revision, version, started_at, seen_at }: Replica, now: number): string[] {
+  const applied = revision === null ? '-' : shortRevision(revision);
+  return [address, applied, version, ageOf(started_at, now), ageOf(seen_at, now)];
 }
 
 /** Twelve characters of a commit, or of a digest. */

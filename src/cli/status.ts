@@ -2,12 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { systemClock } from '../clock.ts';
-import type { ReconcileStatus } from '../reconcile/status.ts';
 import { untilStopped } from './audit.ts';
 import { askControl, type ControlOptions, controlOptions } from './control.ts';
 import { CliError, type OutputOptions, print } from './output.ts';
 import type { CliDeps } from './program.ts';
-import { type EngineStatus, statusText } from './status-text.ts';
+import { type GatewayStatus, statusText } from './status-text.ts';
 
 /** How often `--watch` looks. */
 const WATCH_MS = 500;
@@ -36,7 +35,7 @@ export function addStatus(program: Command, deps: CliDeps): void {
 }
 
 interface Seen {
-  readonly status: ReconcileStatus & EngineStatus;
+  readonly status: GatewayStatus;
   /** The gateway's time, so that two clocks that differ make no false age. */
   readonly now: number;
 }
@@ -72,6 +71,6 @@ async function watch(options: StatusOptions, { console }: CliDeps, stopped: Abor
   }
 }
 
-function isStatus(body: unknown): body is ReconcileStatus {
-  return Array.isArray((body as Partial<ReconcileStatus> | null)?.manifests);
+function isStatus(body: unknown): body is GatewayStatus {
+  return Array.isArray((body as Partial<GatewayStatus> | null)?.manifests);
 }

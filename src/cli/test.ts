@@ -8,7 +8,7 @@ import { parseFile } from '../manifest/parse.ts';
 import { locate } from '../manifest/position.ts';
 import { validateTest } from '../manifest/validate.ts';
 import { type PolicyCase, runPolicyCase, runWorkflowCase, type WorkflowCase } from './gateway-test.ts';
-import { readSet } from './local-side.ts';
+import { FETCH, readSet, type SideOptions } from './local-side.ts';
 import { CliError, type OutputOptions, print } from './output.ts';
 import type { CliDeps } from './program.ts';
 
@@ -26,19 +26,25 @@ interface Result {
   readonly failure: string | null;
 }
 
+interface TestOptions extends OutputOptions {
+  readonly config?: string;
+  readonly fetch?: boolean;
+}
+
 export function addTest(program: Command, { console }: CliDeps): void {
   program
     .command('test')
     .argument('[dir]', 'directory of manifests; else the one of the configuration')
     .option('--config <file>', 'gateway.yaml that names the directory')
+    .option('--fetch', FETCH)
     .description('Run the policy and workflow tests (*.test.yaml) beside the manifests')
-    .action(async (dir: string | undefined, options: OutputOptions & { config?: string }) => {
+    .action(async (dir: string | undefined, options: TestOptions) => {
       const path = dir ?? loadConfig(options.config).config.manifests.dir;
       const { files, diagnostics } = readTests(path);
       if (diagnostics.length > 0) throw notValid(path, diagnostics.map(formatDiagnostic));
       if (files.every(({ policy, workflows }) => policy.length + workflows.length === 0))
         throw new CliError(`${path} holds no tests (GatewayTest, in files *.test.yaml)`);
-      const results = await runTests(path, files);
+      const results = await runTests(path, files, options);
       const failed = results.filter(({ failure }) => failure !== null).length;
       const summary = { passed: results.length - failed, failed, results };
       print(console, options, summary, textOf(results, failed));
@@ -47,13 +53,17 @@ export function addTest(program: Command, { console }: CliDeps): void {
 }
 
 /** Rejects with CliError when the manifests are not valid. */
-async function runTests(dir: string, files: readonly TestFile[]): Promise<Result[]> {
-  const set = await readSet(dir);
+async function runTests(
+  dir: string,
+  files: readonly TestFile[],
+  options: Pick<SideOptions, 'fetch'>,
+): Promise<Result[]> {
+  const set = await readSet(dir, options);
   if (set.errors.length > 0) throw notValid(dir, set.errors);
   const results: Result[] = [];
   for (const { file, group, policy, workflows } of files) {
     for (const one of policy) results.push({ file, group, ...runPolicyCase(set, one) });
-    for (const one of workflows) results.push({ file, group, ...(await runWorkflowCase(set.snapshot, one)) });
+    for (const one of workflows) results.push({ file, group, ...(await runWorkflowCase(set, one)) });
   }
   return results;
 }

@@ -3,9 +3,10 @@ import { type Command, Option } from 'commander';
 import { loadConfig } from '../config.ts';
 import { randomToken } from '../ids.ts';
 import { type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
+import type { CompileDeps } from '../reconcile/compile.ts';
 import { packageVersion } from '../version.ts';
 import { annotationOf, annotations, asLog, junit, repositoryPath, sarif } from './annotations.ts';
-import { readLocal, sideOfTree } from './local-side.ts';
+import { FETCH, localDeps, readLocal, type SideOptions, sideOfTree } from './local-side.ts';
 import { CliError } from './output.ts';
 import type { CliDeps } from './program.ts';
 import { addToStepSummary } from './step-summary.ts';
@@ -20,29 +21,47 @@ export interface Validation {
 
 type Format = 'text' | 'json' | 'github' | 'sarif' | 'junit';
 
+interface ValidateOptions {
+  readonly output: Format;
+  readonly config?: string;
+  readonly fetch?: boolean;
+}
+
 export function addValidate(program: Command, { console }: CliDeps): void {
   program
     .command('validate')
     .argument('[dir]', 'directory of manifests; else the one of the configuration')
     .option('--config <file>', 'gateway.yaml that names the directory')
+    .option('--fetch', FETCH)
     .addOption(
       new Option('-o, --output <format>', 'what to print')
         .choices(['text', 'json', 'github', 'sarif', 'junit'])
         .default('text'),
     )
     .description('Check a directory of manifests with the very code that the gateway runs')
-    .action(async (dir: string | undefined, options: { output: Format; config?: string }) => {
-      const path = dir ?? loadConfig(options.config).config.manifests.dir;
-      const validation = await validateDirectory(path);
+    .action(async (dir: string | undefined, options: ValidateOptions) => {
+      // A directory alone says nothing of the store that its gateway will have.
+      const configured = dir === undefined || options.config !== undefined;
+      const config = configured ? loadConfig(options.config).config : null;
+      const path = dir ?? config!.manifests.dir;
+      const bindings = config === null ? undefined : !config.database.url.startsWith('sqlite:');
+      const validation = await validateDirectory(path, { bindings, fetch: options.fetch });
       console.out(FORMATS[options.output](path, validation));
       if (options.output === 'github') addToStepSummary('Validate', textOf(path, validation));
       if (validation.errors > 0) throw new CliError('');
     });
 }
 
-/** Reads, checks and compiles a directory; nothing is fetched. Throws CliError when it cannot be read. */
-export async function validateDirectory(path: string): Promise<Validation> {
-  const { verdicts, diagnostics } = await sideOfTree(await readLocal(path));
+/**
+ * Reads, checks and compiles a directory; nothing is fetched but, when asked for, documents that ApiSpecs name by URL.
+ * Throws CliError when it cannot be read.
+ */
+export async function validateDirectory(
+  path: string,
+  { fetch, ...more }: Pick<SideOptions, 'fetch'> & Pick<CompileDeps, 'bindings'> = {},
+): Promise<Validation> {
+  const deps = { ...localDeps(), ...more };
+  const { verdicts, diagnostics } = await sideOfTree(await readLocal(path), { deps, fetch });
   const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
   return { manifests: verdicts.size, errors, warnings: diagnostics.length - errors, diagnostics };
 }

@@ -1,21 +1,8 @@
-/** Puts a credential into a request, at the last moment (design section 3, `inject`). */
-import { GatewayError } from '../errors.ts';
-import type { Api, Inject } from '../snapshot/snapshot.ts';
-import { type CredentialProviders, type ResolvedCredential, resolveCredential } from './resolve.ts';
-import { type RequestSecrets, reveal, Secret } from './secret.ts';
-
-/**
- * A function that gives what an API's credential adds to a request; null: nothing. It is what `execute`
- * is handed, so that it knows no provider. Rejects with CREDENTIAL_UNAVAILABLE.
- */
-export function requestCredentials(
-  providers: CredentialProviders,
-): (api: Pick<Api, 'credential' | 'inject'>) => Promise<RequestSecrets | null> {
-  return async (api) => {
-    const credential = await resolveCredential(api.credential, providers);
-    return credential === null ? null : injectCredential(api.inject, credential);
-  };
-}
+/** Puts a credential into a request or a container, at the last moment (design section 3, `inject`). */
+import type { Inject } from '../snapshot/snapshot.ts';
+import { unavailable } from './problem.ts';
+import type { ResolvedCredential } from './resolve.ts';
+import { type ContainerSecrets, type RequestSecrets, reveal, Secret } from './secret.ts';
 
 /** What `credential` adds to a request. Throws CREDENTIAL_UNAVAILABLE when it lacks a field that is needed. */
 export function injectCredential(inject: Inject, credential: ResolvedCredential): RequestSecrets {
@@ -31,6 +18,48 @@ export function injectCredential(inject: Inject, credential: ResolvedCredential)
   }
 }
 
+/** `inject` of a container: how a credential reaches a command (design section 3). */
+export type ContainerInject =
+  /** Environment variable -> field. */
+  | { readonly kind: 'env'; readonly fields: Readonly<Record<string, string>> }
+  /** A file in memory; without `field` the only one. */
+  | { readonly kind: 'file'; readonly path: string; readonly field?: string | undefined }
+  | { readonly kind: 'stdin'; readonly field?: string | undefined };
+
+/** What `credential` adds to a container. Throws CREDENTIAL_UNAVAILABLE when it lacks a field that is needed. */
+export function injectIntoContainer(
+  inject: ContainerInject,
+  credential: Pick<ResolvedCredential, 'value' | 'fields'>,
+): ContainerSecrets {
+  const nothing = { env: {}, files: [], stdin: null };
+  switch (inject.kind) {
+    case 'env': {
+      const named = Object.entries(inject.fields).map(
+        ([name, of]) => [name, withoutNul(field(credential, of))] as const,
+      );
+      return { ...nothing, env: Object.fromEntries(named) };
+    }
+    case 'file':
+      return { ...nothing, files: [{ path: inject.path, content: fieldOrOnly(credential, inject.field) }] };
+    case 'stdin':
+      return { ...nothing, stdin: fieldOrOnly(credential, inject.field) };
+  }
+}
+
+function fieldOrOnly(
+  credential: Pick<ResolvedCredential, 'value' | 'fields'>,
+  name: string | undefined,
+): Secret {
+  return name === undefined ? only(credential) : field(credential, name);
+}
+
+/** A NUL would end the variable there. */
+function withoutNul(secret: Secret): Secret {
+  if (reveal(secret).includes('\0'))
+    throw unavailable('the credential holds a NUL, which no environment can carry');
+  return secret;
+}
+
 function header(name: string, text: string): RequestSecrets {
   // RFC 9110 section 5.5; a line end would begin another header.
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(text)) {
@@ -39,10 +68,11 @@ function header(name: string, text: string): RequestSecrets {
   return { headers: { [name]: new Secret(text) }, query: {} };
 }
 
-function only(credential: ResolvedCredential): Secret {
+function only(credential: Pick<ResolvedCredential, 'value' | 'fields'>): Secret {
   if (credential.value === null) {
     throw unavailable('the credential has several fields: name the one to use with `field`');
   }
+  if (reveal(credential.value) === '') throw unavailable('the credential is empty');
   return credential.value;
 }
 
@@ -53,12 +83,8 @@ function basic(inject: Extract<Inject, { kind: 'basic' }>, credential: ResolvedC
   return Buffer.from(`${username}:${reveal(field(credential, inject.password_field))}`).toString('base64');
 }
 
-function field(credential: ResolvedCredential, name: string): Secret {
+function field(credential: Pick<ResolvedCredential, 'value' | 'fields'>, name: string): Secret {
   const secret = Object.hasOwn(credential.fields, name) ? credential.fields[name] : undefined;
   if (secret === undefined) throw unavailable(`the credential has no field ${name}`);
   return secret;
-}
-
-function unavailable(message: string): GatewayError {
-  return new GatewayError('CREDENTIAL_UNAVAILABLE', message);
 }

@@ -1,5 +1,6 @@
 /** A value that no print, copy or serialisation shows. */
 import { inspect } from 'node:util';
+import type { Mask } from './mask.ts';
 
 const MASK = '[secret]';
 
@@ -42,6 +43,8 @@ export interface RequestSecrets {
   /** Names are lower case. */
   readonly headers: Readonly<Record<string, Secret>>;
   readonly query: Readonly<Record<string, Secret>>;
+  /** Masks the secrets of the call in what comes back; absent: there are none. */
+  readonly mask?: Mask;
 }
 
 /** What a credential adds to a container: opened when the container is made, never before. */
@@ -49,4 +52,8 @@ export interface ContainerSecrets {
   readonly env: Readonly<Record<string, Secret>>;
   /** Absolute paths in the container. */
   readonly files: readonly { readonly path: string; readonly content: Secret }[];
+  /** null: nothing of it is written there. */
+  readonly stdin: Secret | null;
+  /** Masks the secrets of the call in what the command prints; `stream` for output in pieces. */
+  readonly mask?: Mask;
 }

@@ -4,7 +4,7 @@ import { type ContainerSecrets, reveal, type Secret } from '../credentials/secre
 import { GatewayError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Log } from '../log.ts';
-import type { CliTool, CredentialRef, Judge, Tool } from '../snapshot/snapshot.ts';
+import type { CliInject, CliTool, CredentialRef, Judge, Tool } from '../snapshot/snapshot.ts';
 import type { CliInvocation } from './cli-arguments.ts';
 import { type Bind, createOptions, NAME_PREFIX } from './container-create.ts';
 import type { Engine, EngineState, Engines } from './container-engine.ts';
@@ -34,18 +34,21 @@ export interface CliRunnerDeps {
   /** This process, as containers name it (`instance.ts`). */
   readonly instance: string;
   readonly egress: Egress;
-  readonly credentials: CliCredentials;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** What the credentials of this gateway give a container, a registry and a judge; each rejects with CREDENTIAL_UNAVAILABLE. */
+/** The credentials of one call (`credentials/call.ts`): for its container, for a registry and for a judge. */
 export interface CliCredentials {
-  container(tool: Pick<CliTool, 'credential' | 'inject'>): Promise<ContainerSecrets | null>;
-  fields(
+  forContainer(ref: CredentialRef, inject: CliInject, target: string): Promise<ContainerSecrets | null>;
+  resolve(
     ref: CredentialRef,
+    target: string,
   ): Promise<{ readonly value: Secret | null; readonly fields: Readonly<Record<string, Secret>> } | null>;
 }
+
+/** Those of what is made ahead of calls; `end` is called when it is. */
+export type OpenAhead = (tool: CliTool) => Pick<CliCredentials, 'resolve'> & { end(): Promise<void> };
 
 /** What a caller gets (protocol section 4). */
 export interface CliResult {
@@ -67,6 +70,7 @@ export interface CliCall {
   readonly invocation: CliInvocation;
   readonly call_id: string;
   readonly security_context: string;
+  readonly credentials: CliCredentials;
   /** The caller is gone; its reason is what the call ends with. */
   readonly signal: AbortSignal;
   /** Milliseconds for the whole. */
@@ -78,7 +82,7 @@ export interface CliCall {
 export interface CliRunner {
   run(call: CliCall): Promise<CliOutcome>;
   /** Pulls images and starts containers for the tools that ask for it, and for no others; logs what fails. */
-  prepare(tools: Iterable<Tool>): void;
+  prepare(tools: Iterable<Tool>, open: OpenAhead): void;
   state(): EngineState;
   /** Waits for the removal of containers that have ended, for this long at most. */
   close(timeout_ms: number): Promise<void>;
@@ -91,13 +95,14 @@ interface Ground {
   readonly image: ReadyImage;
 }
 
+const NEVER = new AbortController().signal;
 /** Between two looks for containers that were left behind. */
 const SWEEP_MS = 30_000;
 
 export function createCliRunner(deps: CliRunnerDeps): CliRunner {
-  const { settings, engines, instance, clock, log, credentials } = deps;
+  const { settings, engines, instance, clock, log } = deps;
   const queue = createQueue(settings.max_concurrency, settings.max_queue);
-  const images = createImages({ fields: credentials.fields, clock, log });
+  const images = createImages({ clock, log });
   const active = new Set<string>();
   const removals = new Set<Promise<void>>();
   const fallback = settings.semantic_judge_url === null ? null : defaultJudge(settings.semantic_judge_url);
@@ -114,12 +119,15 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
   });
 
   let ahead: readonly CliTool[] = [];
+  let openAhead: OpenAhead | null = null;
   const pullAhead = (engine: Engine): void => {
     for (const tool of ahead) {
-      images.ready(engine, tool, new AbortController().signal).catch((error: unknown) => {
-        engines.failed(engine, error);
-        log.warn({ err: error, tool: tool.name }, 'an image could not be pulled ahead');
-      });
+      withCredentials(tool, (credentials) => images.ready(engine, tool, credentials, NEVER)).catch(
+        (error: unknown) => {
+          engines.failed(engine, error);
+          log.warn({ err: error, tool: tool.name }, 'an image could not be pulled ahead');
+        },
+      );
     }
   };
   engines.onFound(sweepNow);
@@ -153,7 +161,7 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
   }
 
   async function judge(
-    { tool, invocation, security_context, onAllowed }: CliCall,
+    { tool, invocation, security_context, credentials, onAllowed }: CliCall,
     signal: AbortSignal,
   ): Promise<void> {
     if (!tool.require_judge) return;
@@ -162,28 +170,42 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
     const { name: tool_name, description } = tool;
     const { subcommand, words: args, stdin } = invocation;
     const question = { tool_name, description, subcommand, args, stdin, security_context };
-    const judgement = await askJudge(
-      { egress: deps.egress, fields: credentials.fields },
-      asked,
-      question,
-      signal,
-    );
+    const judgement = await askJudge({ egress: deps.egress, credentials }, asked, question, signal);
     await onAllowed(asked.name, judgement);
   }
 
   /** What a container of this tool needs of the machine. Rejects as {@link CliRunner.run}. */
-  async function groundFor(tool: CliTool, signal: AbortSignal): Promise<Ground> {
+  async function groundFor(
+    tool: CliTool,
+    credentials: Pick<CliCredentials, 'resolve'>,
+    signal: AbortSignal,
+  ): Promise<Ground> {
     checkNetwork(tool);
     const engine = await engines.use();
     const binds = await mountsOf(tool, settings.mount_roots);
     const image = await images
-      .ready(engine, tool, signal)
+      .ready(engine, tool, credentials, signal)
       .catch((error: unknown) => throwLost(engine, error));
     return { engine, binds, image };
   }
 
+  /** What is made ahead of calls has no caller, in whose name a registry could be asked. */
+  async function withCredentials<T>(
+    tool: CliTool,
+    use: (credentials: Pick<CliCredentials, 'resolve'>) => Promise<T>,
+  ): Promise<T> {
+    const credentials = openAhead!(tool);
+    try {
+      return await use(credentials);
+    } finally {
+      await credentials.end();
+    }
+  }
+
   async function makeWarm(tool: CliTool): Promise<WarmContainer> {
-    const { engine, binds, image } = await groundFor(tool, new AbortController().signal);
+    const { engine, binds, image } = await withCredentials(tool, (credentials) =>
+      groundFor(tool, credentials, NEVER),
+    );
     const call_id = `warm-${newId()}`;
     const options = createOptions({
       ...{ engine: engine.name, tool, image, binds, instance, call_id },
@@ -203,7 +225,7 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
 
   /** `leave` is called when the container is gone, also when that is after the answer. */
   async function inOwnContainer(
-    { tool, invocation, call_id }: CliCall,
+    { tool, invocation, call_id, credentials }: CliCall,
     signal: AbortSignal,
     leave: () => void,
   ): Promise<CliOutcome> {
@@ -218,13 +240,14 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
       leave();
     });
     try {
-      const { engine, binds, image } = await groundFor(tool, signal);
+      const { engine, binds, image } = await groundFor(tool, credentials, signal);
       // Last: it may be made for this call.
-      const secrets = await credentials.container(tool);
+      const secrets = await secretsOf(tool, credentials);
       const place = { dir: settings.secrets_dir, instance, call_id };
       const files = await writeSecrets(secrets?.files ?? [], place);
       removeFiles = files.remove;
-      const { argv, stdin } = invocation;
+      const { argv } = invocation;
+      const stdin = stdinOf(invocation, secrets);
       const options = createOptions({
         ...{ engine: engine.name, tool, argv, image, instance, call_id },
         binds: [...binds, ...files.binds],
@@ -234,29 +257,33 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
       });
       begun = true;
       const running = runContainer(
-        { engine, tool, stdin, signal, clock },
+        { engine, tool, stdin, mask: secrets?.mask ?? null, signal, clock },
         { options, onRemoved: gone.resolve },
       );
-      return outcomeOf(await running.catch((error: unknown) => throwLost(engine, error)), secrets);
+      return outcomeOf(await running.catch((error: unknown) => throwLost(engine, error)));
     } finally {
       if (!begun) gone.resolve();
     }
   }
 
   async function inWarmContainer(
-    { tool, invocation }: CliCall,
+    { tool, invocation, credentials }: CliCall,
     found: WarmContainer,
     signal: AbortSignal,
     leave: () => void,
   ): Promise<CliOutcome> {
     const { engine, container } = found;
     try {
-      const secrets = await credentials.container(tool);
-      const { argv, stdin } = invocation;
+      const secrets = await secretsOf(tool, credentials);
+      const { argv } = invocation;
+      const stdin = stdinOf(invocation, secrets);
       const exec = { tool, argv, env_secrets: secrets?.env ?? {}, stdin: stdin !== null };
       const begin = () => execIn(container, exec);
-      const running = runProcess({ engine, tool, begin, stdin, signal, clock }, container);
-      return outcomeOf(await running.catch((error: unknown) => throwLost(engine, error)), secrets);
+      const running = runProcess(
+        { engine, tool, begin, stdin, mask: secrets?.mask ?? null, signal, clock },
+        container,
+      );
+      return outcomeOf(await running.catch((error: unknown) => throwLost(engine, error)));
     } finally {
       afterwards(warm.remove(found), async () => leave());
     }
@@ -285,7 +312,8 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
 
   return {
     run,
-    prepare(tools) {
+    prepare(tools, open) {
+      openAhead = open;
       const cli = [...tools].filter((tool) => tool.kind === 'cli');
       ahead = cli.filter((tool) => tool.prepull);
       // Later too, when an engine comes.
@@ -315,26 +343,24 @@ function defaultJudge(url: string): Judge {
   };
 }
 
-function outcomeOf(result: ContainerResult, secrets: ContainerSecrets | null): CliOutcome {
-  const { exit_code, stdout, stderr, truncated, run_ms } = result;
-  const mask = maskOf(secrets);
+/** What the tool's credential gives; null: it has none. */
+function secretsOf(tool: CliTool, credentials: CliCredentials): Promise<ContainerSecrets | null> {
+  const { credential, inject, name } = tool;
+  return inject === null ? Promise.resolve(null) : credentials.forContainer(credential, inject, name);
+}
+
+/** A secret on standard input is opened here. */
+function stdinOf({ stdin }: CliInvocation, secrets: ContainerSecrets | null): string | null {
+  return secrets === null || secrets.stdin === null ? stdin : reveal(secrets.stdin);
+}
+
+function outcomeOf({ exit_code, stdout, stderr, truncated, run_ms }: ContainerResult): CliOutcome {
   return {
-    result: { exit_code, stdout: mask(stdout.text), stderr: mask(stderr.text), truncated },
+    result: { exit_code, stdout: stdout.text, stderr: stderr.text, truncated },
     stdout_bytes: stdout.bytes,
     stderr_bytes: stderr.bytes,
     run_ms,
   };
-}
-
-/** A command that prints its own credential must not hand it to the caller. Short values would mask plain text. */
-function maskOf(secrets: ContainerSecrets | null): (text: string) => string {
-  const all = [...Object.values(secrets?.env ?? {}), ...(secrets?.files ?? []).map(({ content }) => content)];
-  const texts = all
-    .flatMap((secret) => [reveal(secret), ...reveal(secret).split(/\r?\n/)])
-    .map((text) => text.trim())
-    .filter((text) => text.length >= 8)
-    .sort((a, b) => b.length - a.length);
-  return (text) => texts.reduce((masked, secret) => masked.replaceAll(secret, '[secret]'), text);
 }
 
 /** A signal that is aborted with the caller's, or when the call has used up its time. */

@@ -19,14 +19,23 @@ export type ImageOf = Pick<CliTool, 'name' | 'tenant' | 'image' | 'pull_policy' 
 
 export interface Images {
   /** Rejects with CONTAINER_FAILED, CREDENTIAL_UNAVAILABLE or the signal's reason. A pull goes on without its caller. */
-  ready(engine: Engine, tool: ImageOf, signal: AbortSignal): Promise<ReadyImage>;
+  ready(
+    engine: Engine,
+    tool: ImageOf,
+    credentials: RegistryCredentials,
+    signal: AbortSignal,
+  ): Promise<ReadyImage>;
+}
+
+export interface RegistryCredentials {
+  resolve(
+    ref: CredentialRef,
+    target: string,
+  ): Promise<{ readonly fields: Readonly<Record<string, Secret>> } | null>;
 }
 
 export interface ImagesOptions {
   readonly clock: Clock;
-  readonly fields: (
-    ref: CredentialRef,
-  ) => Promise<{ readonly fields: Readonly<Record<string, Secret>> } | null>;
   readonly log: Log;
 }
 
@@ -40,14 +49,14 @@ interface Progress {
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
 }
 
-export function createImages({ fields, log, clock }: ImagesOptions): Images {
+export function createImages({ log, clock }: ImagesOptions): Images {
   const pulls = new Map<string, Promise<void>>();
 
-  async function pull(engine: Engine, tool: ImageOf): Promise<void> {
+  async function pull(engine: Engine, tool: ImageOf, credentials: RegistryCredentials): Promise<void> {
     const image = withoutTag(tool.image);
     log.info({ image, tool: tool.name }, 'pulling an image');
     try {
-      const authconfig = await authOf(tool.registry_credential);
+      const authconfig = await authOf(tool, credentials);
       const stream = await engine.api.pull(image, authconfig === null ? {} : { authconfig });
       await finished(engine.api, stream, image);
     } catch (error) {
@@ -58,15 +67,18 @@ export function createImages({ fields, log, clock }: ImagesOptions): Images {
   }
 
   /** Callers with one right to one image share a pull. */
-  function shared(engine: Engine, tool: ImageOf): Promise<void> {
+  function shared(engine: Engine, tool: ImageOf, credentials: RegistryCredentials): Promise<void> {
     const key = JSON.stringify([engine.address, tool.tenant, tool.image, tool.registry_credential]);
-    const known = pulls.get(key) ?? pull(engine, tool).finally(() => pulls.delete(key));
+    const known = pulls.get(key) ?? pull(engine, tool, credentials).finally(() => pulls.delete(key));
     pulls.set(key, known);
     return known;
   }
 
-  async function authOf(ref: CredentialRef): Promise<Docker.AuthConfig | null> {
-    const credential = await fields(ref);
+  async function authOf(
+    { registry_credential, image }: ImageOf,
+    credentials: RegistryCredentials,
+  ): Promise<Docker.AuthConfig | null> {
+    const credential = await credentials.resolve(registry_credential, image);
     if (credential === null) return null;
     const { username, password } = credential.fields;
     if (username === undefined || password === undefined) {
@@ -98,14 +110,14 @@ export function createImages({ fields, log, clock }: ImagesOptions): Images {
   }
 
   return {
-    async ready(engine, tool, signal) {
+    async ready(engine, tool, credentials, signal) {
       const { pull_policy } = tool;
       const before = pull_policy === 'always' ? null : await inspect(engine, tool);
       if (before !== null) return before;
       if (pull_policy === 'never') {
         throw failure(tool, 'is not there, and its pull policy is never');
       }
-      await unlessAborted(shared(engine, tool), signal);
+      await unlessAborted(shared(engine, tool, credentials), signal);
       const after = await inspect(engine, tool);
       if (after === null) throw failure(tool, 'was pulled and is not there');
       return after;

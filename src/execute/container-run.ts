@@ -11,7 +11,7 @@ import type { CliTool } from '../snapshot/snapshot.ts';
 import type { createOptions } from './container-create.ts';
 import { type Engine, reasonOf, statusOf } from './container-engine.ts';
 import { unlessAborted } from './container-image.ts';
-import { collectOutput, MAX_DRAINED, type Output } from './container-output.ts';
+import { collectOutput, MAX_DRAINED, type Output, type OutputOptions } from './container-output.ts';
 
 export interface ContainerResult extends Output {
   readonly exit_code: number;
@@ -34,6 +34,8 @@ export interface RunOptions {
   readonly begin: (container: Docker.Container) => Promise<CallProcess>;
   /** null: the command reads an empty one. */
   readonly stdin: string | null;
+  /** Masks what the command prints of the secrets of the call; null: there are none. */
+  readonly mask: OutputOptions['mask'];
   /** Aborted when the caller is gone or the call is out of time; its reason is what the call ends with. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -92,7 +94,7 @@ async function startWith(engine: Engine, container: Docker.Container, stdin: boo
 
 /** Runs the call's process in a container that is there already, and ends it in time; the container stays. */
 export async function runProcess(run: RunOptions, container: Docker.Container): Promise<ContainerResult> {
-  const { tool, stdin, signal, clock } = run;
+  const { tool, stdin, mask, signal, clock } = run;
   const ending = new AbortController();
   const end = (reason: unknown): void => ending.abort(reason);
   const onAbort = (): void => end(signal.reason);
@@ -106,7 +108,7 @@ export async function runProcess(run: RunOptions, container: Docker.Container): 
     const started = clock.monotonic();
     timer = setTimeout(() => end(timedOut(tool)), tool.timeout_ms);
     const { max_output_bytes: max_bytes } = tool;
-    const output = collectOutput(socket, { max_bytes, onFlood: () => end(flooded(tool)) });
+    const output = collectOutput(socket, { mask, max_bytes, onFlood: () => end(flooded(tool)) });
     // A command that reads nothing closes its end.
     if (stdin !== null) socket.end(stdin);
     const written = await unlessAborted(output, ending.signal);

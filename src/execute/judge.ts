@@ -11,7 +11,9 @@ import { exchange, type RawReply } from './exchange.ts';
 
 export interface JudgeDeps {
   readonly egress: Egress;
-  readonly fields: (ref: CredentialRef) => Promise<{ readonly value: Secret | null } | null>;
+  readonly credentials: {
+    resolve(ref: CredentialRef, target: string): Promise<{ readonly value: Secret | null } | null>;
+  };
 }
 
 /** What is judged. */
@@ -70,12 +72,12 @@ export function rejected(judge: string | null, reason: string, cause?: unknown):
 }
 
 async function send(
-  { egress, fields }: JudgeDeps,
+  { egress, credentials }: JudgeDeps,
   judge: Judge,
   question: object,
   signal: AbortSignal,
 ): Promise<unknown> {
-  const credential = await fields(judge.credential);
+  const credential = await credentials.resolve(judge.credential, judge.name);
   if (credential !== null && credential.value === null) throw new Error('its credential has several fields');
   const { url, timeout_ms } = judge;
   const reply = await exchange(

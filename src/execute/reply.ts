@@ -8,7 +8,9 @@ export interface Binary {
 }
 
 /** The value of a body, or why it cannot be had. */
-export type Reading = { readonly value: unknown } | { readonly problem: string };
+export type Reading =
+  /** `binary`: the value is {@link Binary} of the whole body. */
+  { readonly value: unknown; readonly binary?: true } | { readonly problem: string };
 
 /** Nesting that templates and JSONPath, which recurse, can bear. */
 const MAX_DEPTH = 256;
@@ -64,12 +66,12 @@ export function mediaType(contentType: string | undefined): string | null {
 export function readBody(body: Buffer, contentType: string | undefined): Reading {
   if (body.length === 0) return { value: null };
   const type = mediaType(contentType);
-  if (type !== null && BINARY_TYPE.test(type)) return { value: binary(body) };
+  if (type !== null && BINARY_TYPE.test(type)) return { value: binary(body), binary: true };
   const text = decodeText(body, contentType);
   if (type !== null && JSON_TYPE.test(type)) {
     return text === null ? { problem: 'is not text' } : readJson(text);
   }
-  if (text === null) return { value: binary(body) };
+  if (text === null) return { value: binary(body), binary: true };
   if (type === null && /^\s*[[{]/.test(text)) {
     const read = readJson(text);
     return 'value' in read ? read : { value: text };
@@ -107,7 +109,7 @@ function isContainer(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-function binary(body: Buffer): Binary {
+export function binary(body: Buffer): Binary {
   return { base64: body.toString('base64') };
 }
 

@@ -1,11 +1,12 @@
 /** Requests to the REST APIs behind the gateway. */
+import type { Mask } from '../credentials/mask.ts';
 import { type RequestSecrets, reveal } from '../credentials/secret.ts';
 import { GatewayError } from '../errors.ts';
 import type { Api } from '../snapshot/snapshot.ts';
 import type { Egress } from './egress.ts';
 import { excerpt } from './excerpt.ts';
 import { exchange, type Place, type RawReply, tooLarge, upstreamError } from './exchange.ts';
-import { decodeBody, mediaType, readBody } from './reply.ts';
+import { binary, decodeBody, mediaType, type Reading, readBody } from './reply.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -128,28 +129,40 @@ async function decodeReply(raw: RawReply, place: Place, limit: number): Promise<
   return { status, headers, content_type: mediaType(headers['content-type']), body };
 }
 
+/** The reply as everybody may see it: an upstream that echoes a credential must not pass it on to the caller. */
 function readReply(
   { status, headers, content_type, body }: ByteReply,
   place: Place,
   secrets: RequestSecrets | null = null,
 ): Reply {
+  const mask = secrets?.mask ?? null;
   const reply = (value: unknown): Reply => ({
     status,
-    headers,
+    headers: mask === null ? headers : maskHeaders(headers, mask),
     content_type,
     value,
     bytes: body.length,
     excerpt: () => excerpt(value, content_type, secrets),
   });
   const read = readBody(body, headers['content-type']);
-  if ('value' in read) return reply(read.value);
-  const text = body.toString('utf8');
+  if ('value' in read) return reply(mask === null ? read.value : maskRead(read, body, mask));
+  const plain = body.toString('utf8');
+  const text = mask?.text(plain) ?? plain;
   // Of an error reply the status is what matters; proxies label their pages as they like.
   if (status >= 400) return reply(text);
   const what = `answered ${status} with ${content_type} that ${read.problem}`;
   throw upstreamError('UPSTREAM_FAILED', place, what, {
     details: { status, excerpt: excerpt(text, content_type, secrets) },
   });
+}
+
+/** Once it is read, for escapes and charsets hide a value; of what is no text the bytes themselves. */
+function maskRead(read: Extract<Reading, { value: unknown }>, body: Buffer, mask: Mask): unknown {
+  return read.binary === true ? binary(mask.bytes(body)) : mask.value(read.value);
+}
+
+function maskHeaders(headers: RawReply['headers'], mask: Mask): RawReply['headers'] {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, mask.text(value)]));
 }
 
 /** A target that is its own normal form: no segment of it has a dot or is encoded. */

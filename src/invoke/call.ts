@@ -1,5 +1,6 @@
 /** One call from its first byte to its reply: what is known of it so far, for replies, rejections and events. */
 import type { EventBody } from '../audit/event.ts';
+import type { Secret } from '../credentials/secret.ts';
 import type { Asked, Envelope } from '../envelope/parse.ts';
 import { GatewayError } from '../errors.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
@@ -12,6 +13,8 @@ export interface Call {
   readonly snapshot: Snapshot | null;
   /** Monotonic milliseconds at the start. */
   readonly started: number;
+  /** Of the user for whom the agent acts, unverified; null: none was sent. */
+  readonly user_token: Secret | null;
   envelope: Envelope | null;
   /** What it asks for: the envelope itself, or what an operator sends without one. */
   asked: Asked | null;

@@ -2,6 +2,7 @@
  * May this call be made: protocol section 3, steps 8 to 10, and whether its arguments fit the tool. Reads, never
  * writes, so that it can be evaluated ahead of the replay claim and both be one commit.
  */
+import { checkMayDelegate } from '../credentials/user-token.ts';
 import { GatewayError } from '../errors.ts';
 import {
   type CliInvocation,
@@ -16,6 +17,8 @@ import { type Denial, evaluate, type PolicyCall, permitsCommand } from '../polic
 import { compileToolPattern } from '../policy/match.ts';
 import { selectContext, selectOperatorContext, UNIFORM_DENIAL } from '../policy/select.ts';
 import {
+  type AnyTool,
+  type Api,
   type Capability,
   type CliTool,
   type ExplorerTool,
@@ -26,10 +29,10 @@ import {
   type SecurityContext,
   type Snapshot,
   type Tenant,
-  type Tool,
-  visible,
+  toolNamed,
   type WorkflowTool,
 } from '../snapshot/snapshot.ts';
+import type { Count, Exhausted } from '../store/store.ts';
 import type { Caller } from './authenticate.ts';
 import { type Limiter, limitKey } from './limit.ts';
 
@@ -94,7 +97,7 @@ export function rightsOf(snapshot: Snapshot, { issuer, identity }: Caller): Righ
 /** Throws the first error of steps 8 to 10, or of the tool and its arguments; else the permit. */
 export function decide(snapshot: Snapshot, caller: Caller, requested: Requested, limiter: Limiter): Permit {
   const rights = rightsOf(snapshot, caller);
-  const tool = visible(snapshot.tools, caller.identity.tenant_id, requested.tool);
+  const tool = toolNamed(snapshot, caller.identity.tenant_id, requested.tool);
   const judged = tool?.kind === 'cli' ? judgeCliArguments(tool, requested.arguments) : null;
   const decision = evaluate(
     rights.context,
@@ -117,7 +120,7 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
     throw denied(decision, caller, rights, requested.tool, limiter);
   }
   const limits = limitsOf(caller, rights, decision.capability, requested.tool);
-  checkLimits(limits, rights.tenant, limiter)();
+  checkLimits(limits, rights.tenant, limiter, limiter.peek)();
   const runnable = runnableTool(tool, requested.tool);
   const allowed = { ...rights, arguments: requested.arguments, capability: decision.capability, limits };
   if (runnable.kind !== 'workflow' && requested.fields !== undefined) {
@@ -126,15 +129,21 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
     throw new GatewayError('INVALID_ARGUMENTS', `${runnable.name} takes ${what}`);
   }
   if (runnable.kind === 'cli') {
+    checkDelegation([runnable], decision.capability);
     return { ...allowed, tool: runnable, invocation: invocationOf(runnable.name, judged)! };
   }
   checkArguments(runnable, requested);
   if (runnable.kind === 'workflow') {
+    checkDelegation(
+      runnable.steps.map(({ api }) => api),
+      decision.capability,
+    );
     return { ...allowed, tool: runnable, fields: fieldsOf(runnable, requested.fields) };
   }
   const may = (command: string): boolean => permitsCommand(rights.context, runnable.name, command);
   const { tenant_id } = caller.identity;
   const exploration = prepareExploration(runnable, tenant_id, requested.arguments, may);
+  checkDelegation([exploration.api], decision.capability);
   return { ...allowed, tool: runnable, exploration };
 }
 
@@ -153,9 +162,26 @@ function fieldsOf(tool: WorkflowTool, fields: unknown): readonly Query[] | null 
  */
 export function occupy({ limits, tenant }: Permit, limiter: Limiter): () => void {
   // Again, because other calls came in between; and all before one is counted, so that a refused call uses none up.
-  const release = checkLimits(limits, tenant, limiter);
+  // Of others' calls the store has judged with the intent, where it counts them.
+  const release = checkLimits(limits, tenant, limiter, limiter.own);
   for (const { key, limit } of limits) limiter.take(key, limit);
   return release;
+}
+
+/** The call's limits as the store counts them. */
+export function countsOf({ limits }: Permit): Count[] {
+  return limits.map(({ key, limit }) => ({ key, calls: limit.calls, per_seconds: limit.per_seconds }));
+}
+
+/** What the caller hears when the gateways of the store have used up a limit together. */
+export function usedUp(
+  { limits }: Permit,
+  { key, retry_after_ms }: Exhausted,
+  limiter: Limiter,
+): GatewayError {
+  const full = limits.find((one) => one.key === key)!;
+  const { retry_after_seconds } = limiter.exhaust(key, full.limit, retry_after_ms);
+  return tooMany(`${full.what} is used up`, retry_after_seconds);
 }
 
 interface Limit {
@@ -178,9 +204,14 @@ function limitsOf(caller: Caller, rights: Rights, capability: Capability, tool: 
 }
 
 /** Counts nothing. Returns what gives back the place among the tenant's calls. Throws POLICY_RATE_LIMIT_EXCEEDED. */
-function checkLimits(limits: readonly Limit[], tenant: Tenant | null, limiter: Limiter): () => void {
+function checkLimits(
+  limits: readonly Limit[],
+  tenant: Tenant | null,
+  limiter: Limiter,
+  look: Limiter['peek'],
+): () => void {
   for (const { what, key, limit } of limits) {
-    const { allowed, retry_after_seconds } = limiter.peek(key, limit);
+    const { allowed, retry_after_seconds } = look(key, limit);
     if (!allowed) throw tooMany(`${what} is used up`, retry_after_seconds);
   }
   const slots = tenant?.max_concurrency ?? null;
@@ -224,12 +255,17 @@ function tooMany(message: string, retry_after_seconds: number, rule?: string): G
   });
 }
 
-function runnableTool(tool: Tool | undefined, name: string): WorkflowTool | CliTool | ExplorerTool {
+function runnableTool(tool: AnyTool | undefined, name: string): WorkflowTool | CliTool | ExplorerTool {
   if (tool === undefined) throw new GatewayError('TOOL_NOT_FOUND', `there is no tool ${name}`);
   if (tool.kind === 'unavailable') {
     throw new GatewayError('TOOL_UNAVAILABLE', `${name}: ${tool.reason}`);
   }
   return tool;
+}
+
+/** What can only act in a user's name is refused before its first request, not in the midst. */
+function checkDelegation(apis: readonly Pick<Api, 'credential'>[], capability: Capability): void {
+  if (apis.some(({ credential }) => credential.kind === 'human_delegated')) checkMayDelegate(capability);
 }
 
 function checkArguments(tool: WorkflowTool | ExplorerTool, { arguments: args, inexact }: Requested): void {
@@ -254,7 +290,7 @@ function invocationOf(tool: string, judged: JudgedCli | null): CliInvocation | n
  * null: it is none), the API and operation of the explorer, else the plain arguments.
  */
 export function policyNames(
-  tool: Tool | undefined,
+  tool: AnyTool | undefined,
   { arguments: args }: Pick<Requested, 'arguments'>,
   judged: JudgedCli | null,
 ): Pick<PolicyCall, 'command' | 'subcommand' | 'line' | 'paths'> {

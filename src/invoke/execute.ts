@@ -2,7 +2,10 @@
 import type { EventBody } from '../audit/event.ts';
 import type { Recorder } from '../audit/record.ts';
 import { redactArguments } from '../audit/redact.ts';
-import type { GatewayError } from '../errors.ts';
+import type { CallCredentials, OpenCredentials } from '../credentials/call.ts';
+import type { Mask } from '../credentials/mask.ts';
+import type { Principal } from '../credentials/resolve.ts';
+import { GatewayError } from '../errors.ts';
 import type { CliRunner } from '../execute/cli-run.ts';
 import type { ExplorerDeps } from '../execute/explorer.ts';
 import { runWorkflow, type WorkflowDeps } from '../execute/workflow.ts';
@@ -13,7 +16,13 @@ import { explore } from './explore.ts';
 import { checkSize, sliceLimit } from './result-size.ts';
 import { sliceResult } from './slice-result.ts';
 
-export type ExecuteDeps = WorkflowDeps & ExplorerDeps & { readonly cli: CliRunner };
+export interface ExecuteDeps extends Omit<RunDeps, 'credentials'> {
+  readonly credentials: OpenCredentials;
+  readonly cli: CliRunner;
+}
+
+/** What one call is run with: its own credentials in the place of everybody's. */
+type RunDeps = WorkflowDeps & ExplorerDeps;
 
 export type Outcome = { readonly event: EventBody } & (
   | { readonly result_json: string }
@@ -23,22 +32,59 @@ export type Outcome = { readonly event: EventBody } & (
 export interface Execution {
   readonly call_id: string;
   readonly recorder: Recorder;
+  /** On whose behalf credentials are got. */
+  readonly principal: Principal;
   /** Aborts when the caller goes away. */
   readonly gone: AbortSignal;
   /** Milliseconds for the whole. */
   readonly timeout_ms: number;
 }
 
-/** Never rejects: a failure is an outcome too. */
-export async function execute(deps: ExecuteDeps, permit: Permit, execution: Execution): Promise<Outcome> {
-  if ('invocation' in permit) return executeCli(deps, permit, execution);
-  return 'exploration' in permit
-    ? explore(deps, permit, execution)
-    : executeWorkflow(deps, permit, execution);
+/**
+ * Never rejects: a failure is an outcome too. `ended` resolves when the credentials of the call are; they end however
+ * it ended.
+ */
+export async function execute(
+  deps: ExecuteDeps,
+  permit: Permit,
+  execution: Execution,
+): Promise<Outcome & { readonly ended: Promise<void> }> {
+  const { principal, recorder, call_id } = execution;
+  const credentials = deps.credentials({
+    principal,
+    emit: ({ event_type, payload }) => recorder.record({ event_type, payload: { call_id, ...payload } }),
+  });
+  const run = { ...deps, credentials: credentials.forApi };
+  const outcome =
+    'invocation' in permit
+      ? await executeCli(deps, permit, execution, credentials)
+      : await ('exploration' in permit
+          ? explore(run, permit, execution)
+          : executeWorkflow(run, permit, execution));
+  return { ...withoutSecrets(outcome, credentials.mask), ended: credentials.end() };
+}
+
+/** Whatever an outcome quotes, no credential of the call is in it. */
+function withoutSecrets(outcome: Outcome, mask: Mask): Outcome {
+  if (mask.isEmpty()) return outcome;
+  const event = { ...outcome.event, payload: mask.value(outcome.event.payload) as EventBody['payload'] };
+  if ('error' in outcome) return { event, error: maskError(outcome.error, mask) };
+  const result: unknown = JSON.parse(outcome.result_json);
+  const masked = mask.value(result);
+  return { event, result_json: masked === result ? outcome.result_json : JSON.stringify(masked) };
+}
+
+function maskError(error: GatewayError, mask: Mask): GatewayError {
+  return new GatewayError(error.name, mask.text(error.message), {
+    details: mask.value(error.details) as GatewayError['details'],
+    layer: error.layer,
+    ...(error.retry_after_seconds !== null && { retry_after_seconds: error.retry_after_seconds }),
+    ...(error.cause !== undefined && { cause: error.cause }),
+  });
 }
 
 async function executeWorkflow(
-  deps: ExecuteDeps,
+  deps: RunDeps,
   permit: WorkflowPermit,
   execution: Execution,
 ): Promise<Outcome> {
@@ -80,7 +126,12 @@ export function failureFacts(error: GatewayError): Record<string, unknown> {
   return { layer: error.layer, code: error.row.code, error: error.name, reason: error.message };
 }
 
-async function executeCli(deps: ExecuteDeps, permit: CliPermit, execution: Execution): Promise<Outcome> {
+async function executeCli(
+  deps: Pick<ExecuteDeps, 'cli' | 'clock'>,
+  permit: CliPermit,
+  execution: Execution,
+  credentials: CallCredentials,
+): Promise<Outcome> {
   const { tool, capability, invocation, context } = permit;
   const { call_id, recorder, gone, timeout_ms } = execution;
   const started = deps.clock.monotonic();
@@ -94,6 +145,7 @@ async function executeCli(deps: ExecuteDeps, permit: CliPermit, execution: Execu
     const { result, ...sizes } = await deps.cli.run({
       ...{ tool, invocation, call_id, timeout_ms },
       security_context: context.name,
+      credentials,
       signal: gone,
       onAllowed: (judge, { reason }) =>
         recorder.announce(cliStarted(call_id, permit, { judge, judge_reason: reason })),

@@ -4,9 +4,12 @@
  * but their answer is heard only when the claim was good.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventBody } from '../audit/event.ts';
 import { createRecorder, type Recorder } from '../audit/record.ts';
 import { digestArguments, redactArguments } from '../audit/redact.ts';
+import type { Principal } from '../credentials/resolve.ts';
+import { Secret } from '../credentials/secret.ts';
 import { checkFreshness } from '../envelope/freshness.ts';
 import { type Asked, decodeBody, parseEnvelope, parseExplore } from '../envelope/parse.ts';
 import { GatewayError } from '../errors.ts';
@@ -33,11 +36,14 @@ import {
   toolName,
 } from './call.ts';
 import { cliStarted } from './cli-events.ts';
-import { decide, occupy, type Permit, rightsOf } from './decide.ts';
+import { countsOf, decide, occupy, type Permit, rightsOf, usedUp } from './decide.ts';
 import { type ExecuteDeps, execute } from './execute.ts';
 import type { Limiter } from './limit.ts';
 import { replayClaim } from './replay.ts';
 import { describeTools, type ToolDescription } from './tools.ts';
+
+/** Milliseconds that a reply waits for the end of the call's credentials. */
+const END_WAIT_MS = 100;
 
 export interface InvokerDeps extends ExecuteDeps {
   readonly holder: SnapshotHolder;
@@ -54,6 +60,8 @@ export interface InvokerDeps extends ExecuteDeps {
 export interface InvokeOptions {
   /** The one tool that may be called here; absent: any. */
   readonly only?: typeof EXPLORE;
+  /** The token of the user for whom the agent acts; null: there is none. */
+  readonly user_token?: string | null;
 }
 
 export interface Invoker {
@@ -81,9 +89,9 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   async function invoke(
     read: () => Promise<Uint8Array>,
     gone: AbortSignal,
-    { only }: InvokeOptions = {},
+    { only, user_token = null }: InvokeOptions = {},
   ): Promise<CallReply> {
-    const call = begin(deps);
+    const call = begin(deps, user_token);
     let body: Uint8Array;
     try {
       // A call counts once its body is here: slow senders, who need no token, must not hold the places of others.
@@ -118,7 +126,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     verify: () => Promise<Operator | null>,
     gone: AbortSignal,
   ): Promise<CallReply> {
-    const call = begin(deps);
+    const call = begin(deps, null);
     try {
       const operator = await verify();
       if (operator === null) throw noOperator();
@@ -148,18 +156,26 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     return null;
   }
 
-  /** Claims the replay id and writes the intent, or the rejection that policy decided, as one durable unit. */
+  /** Claims the replay id, counts the call and writes the intent, or the rejection, as one durable unit. */
   async function admit(call: Call, caller: TokenCaller, verdict: Attempt<Permit | null>): Promise<string> {
     const recorder = recorderOf(call);
     const bodies =
       'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value, deps.instance);
     const events = bodies.map(recorder.event);
-    const free = await deps.store.admit(replayClaim(caller, call.envelope!), events);
-    if (!free) {
+    const permit = 'error' in verdict ? null : verdict.value;
+    const counts = permit === null ? [] : countsOf(permit);
+    const admission = await deps.store.admit(replayClaim(caller, call.envelope!), events, counts);
+    if (admission === 'replayed') {
       throw new GatewayError(
         'REPLAY_DETECTED',
         'this envelope or its token has been used before; sign a new one',
       );
+    }
+    if (admission !== 'admitted') {
+      // Nothing of it was stored: the rejection takes the place of the intent.
+      const error = usedUp(permit!, admission, deps.limiter);
+      await admit(call, caller, { error });
+      throw error;
     }
     call.recorded = 'error' in verdict;
     return events[0]!.id;
@@ -178,9 +194,12 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     const recorder = recorderOf(call);
     const release = occupy(permit, deps.limiter);
     try {
-      const outcome = await execute(deps, permit, { recorder, gone, timeout_ms, call_id });
+      const principal = principalOf(call, caller, permit);
+      const outcome = await execute(deps, permit, { recorder, gone, timeout_ms, call_id, principal });
       call.recorded = true;
       const event_id = await recorder.conclude(outcome.event);
+      // Meanwhile the credentials were ended, as a rule; a slow server ends them after the reply.
+      await atMost(outcome.ended, END_WAIT_MS);
       if ('error' in outcome) throw outcome.error;
       return replyOf(call, outcome.result_json, event_id);
     } finally {
@@ -189,7 +208,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   }
 
   async function tools(security_token: string): Promise<ToolDescription[]> {
-    const call = begin(deps);
+    const call = begin(deps, null);
     try {
       const snapshot = snapshotOf(call);
       call.caller = await authenticateBearer(snapshot, security_token, deps.clock.now());
@@ -234,7 +253,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   return { invoke, explore, tools };
 }
 
-function begin({ holder, clock, newId }: InvokerDeps): Call {
+function begin({ holder, clock, newId }: InvokerDeps, user_token: string | null): Call {
   return {
     call_id: newId(),
     snapshot: holder.current(),
@@ -242,8 +261,28 @@ function begin({ holder, clock, newId }: InvokerDeps): Call {
     envelope: null,
     asked: null,
     caller: null,
+    user_token: user_token === null ? null : new Secret(user_token),
     recorded: false,
   };
+}
+
+/** On whose behalf the credentials of the call are got. */
+function principalOf(call: Call, { identity }: Caller, { tenant, context, capability }: Permit): Principal {
+  return {
+    tenant,
+    tenants: call.snapshot!.tenants,
+    agent: identity.subject,
+    context: context.name,
+    user_token: call.user_token,
+    allow_human_delegated: capability.allow_human_delegated,
+  };
+}
+
+/** Resolves with the promise, or after so many milliseconds without it. */
+async function atMost(promise: Promise<void>, ms: number): Promise<void> {
+  const stopped = new AbortController();
+  await Promise.race([promise, sleep(ms, undefined, { signal: stopped.signal, ref: false }).catch(() => {})]);
+  stopped.abort();
 }
 
 function snapshotOf(call: Call): Snapshot {

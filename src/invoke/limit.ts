@@ -1,6 +1,7 @@
 /**
  * Rate limits and concurrency slots of one gateway, in memory (design section 4, code 2005; protocol section 3,
- * step 10). Not rate-limiter-flexible: its memory store reads the wall clock itself, sets a timer for every key
+ * step 10). Where gateways share a store they count together in it, with the intent of each call
+ * (docs/decisions/0015-postgres.md); what is here then spares the store the calls that are too many anyway. Not rate-limiter-flexible: its memory store reads the wall clock itself, sets a timer for every key
  * and has no bound on keys; and its fixed window lets twice the limit through around a boundary.
  */
 import { type Clock, systemClock } from '../clock.ts';
@@ -19,7 +20,11 @@ export interface Limiter {
   /** Counts a call when the limit allows it; a refused call does not count. */
   take(key: string, limit: RateLimit): RateVerdict;
   /** What {@link Limiter.take} would answer, without counting. */
+  own(key: string, limit: RateLimit): RateVerdict;
+  /** The same, unless others have used up the limit: what can be known before the store is asked. */
   peek(key: string, limit: RateLimit): RateVerdict;
+  /** Other gateways have used up the limit: nothing is allowed for so many milliseconds. */
+  exhaust(key: string, limit: RateLimit, ms: number): RateVerdict;
   /** Takes one of `max` slots. The slot is free again when the function is called (once; more do nothing). */
   acquire(key: string, max: number): (() => void) | null;
 }
@@ -39,9 +44,13 @@ export function limitKey(...parts: readonly (string | null)[]): string {
 export function createLimiter(clock: Clock = systemClock, maxKeys: number = MAX_KEYS): Limiter {
   /** In order of use, the longest unused first. */
   const windows = new Map<string, readonly Burst[]>();
+  /** Until when (monotonic milliseconds) others have used up a limit. */
+  const exhausted = new Map<string, number>();
   const slots = new Map<string, number>();
 
   const windowKey = (key: string, limit: RateLimit): string => `${limit.per_seconds} ${key}`;
+  const wait = (id: string, now: number, limit: RateLimit): number =>
+    waitMs(recent(windows.get(id) ?? [], now, limit), now, limit);
 
   return {
     take(key, limit) {
@@ -55,9 +64,20 @@ export function createLimiter(clock: Clock = systemClock, maxKeys: number = MAX_
       return verdict;
     },
 
+    own: (key, limit) => verdictOf(wait(windowKey(key, limit), clock.monotonic(), limit)),
+
     peek(key, limit) {
       const now = clock.monotonic();
-      return verdictOf(waitMs(recent(windows.get(windowKey(key, limit)) ?? [], now, limit), now, limit));
+      const id = windowKey(key, limit);
+      return verdictOf(Math.max(wait(id, now, limit), (exhausted.get(id) ?? 0) - now));
+    },
+
+    exhaust(key, limit, ms) {
+      const id = windowKey(key, limit);
+      exhausted.delete(id);
+      exhausted.set(id, clock.monotonic() + ms);
+      if (exhausted.size > maxKeys) exhausted.delete(exhausted.keys().next().value!);
+      return verdictOf(ms);
     },
 
     acquire(key, max) {

@@ -89,6 +89,10 @@ export interface ApiSpecSpec {
      * @maxItems 100
      */
     allow_hosts?: string[];
+    /**
+     * The credential may be sent over plain HTTP to a host that is not this machine: everybody on the way can read it.
+     */
+    plain_http_credentials?: boolean;
   };
   /**
    * Which operations the explorer (`api.explore`) may call, for callers whose security context allows them. Absent: all that read. `operations: []` allows none.
@@ -150,13 +154,17 @@ export interface Credential {
     human_delegated: HumanDelegated1;
   };
   /**
-   * A secret bound to the calling user in the store. Needs Postgres.
+   * A secret that a user has bound to this provider and granted to the calling agent or its context. Needs Postgres.
    */
   user_bound?: {
     /**
      * Provider of the user's stored binding.
      */
     provider: string;
+    /**
+     * Field of the secret that is the credential. Absent: the secret has one field, or the form of `inject` names the fields it wants.
+     */
+    field?: string;
   };
   /**
    * No credential.
@@ -175,6 +183,10 @@ export interface StaticRef {
    * Field of the secret that is the credential. Absent: the secret has one field, or the form of `inject` names the fields it wants.
    */
   field?: string;
+  /**
+   * Seconds that a value may be used again without asking. 0: every call asks, so that a changed secret counts at once.
+   */
+  cache_seconds?: number;
 }
 /**
  * A credential made by OpenBao for this call.
@@ -192,6 +204,12 @@ export interface SystemJit {
    * Field of the reply that is the credential. Absent: the reply has one field, or the form of `inject` names the fields it wants.
    */
   field?: string;
+  /**
+   * What the engine needs to be told, sent as the body of a POST. Absent: a GET, as most engines take it.
+   */
+  parameters?: {
+    [k: string]: string | number | boolean;
+  };
 }
 /**
  * The calling user's own token, exchanged for the target service.
@@ -222,6 +240,12 @@ export interface SystemJit1 {
    * Field of the reply that is the credential. Absent: the reply has one field, or the form of `inject` names the fields it wants.
    */
   field?: string;
+  /**
+   * What the engine needs to be told, sent as the body of a POST. Absent: a GET, as most engines take it.
+   */
+  parameters?: {
+    [k: string]: string | number | boolean;
+  };
 }
 /**
  * Used when the call carries a user token.
@@ -581,13 +605,17 @@ export interface Credential1 {
     human_delegated: HumanDelegated1;
   };
   /**
-   * A secret bound to the calling user in the store. Needs Postgres.
+   * A secret that a user has bound to this provider and granted to the calling agent or its context. Needs Postgres.
    */
   user_bound?: {
     /**
      * Provider of the user's stored binding.
      */
     provider: string;
+    /**
+     * Field of the secret that is the credential. Absent: the secret has one field, or the form of `inject` names the fields it wants.
+     */
+    field?: string;
   };
   /**
    * No credential.
@@ -620,6 +648,15 @@ export interface CliInject {
      */
     field?: string;
   };
+  /**
+   * As the standard input of the command, which then ends.
+   */
+  stdin?: {
+    /**
+     * Field of the secret that is written. Absent: the secret has one field.
+     */
+    field?: string;
+  };
 }
 /**
  * Credential that the image is pulled with: a secret with the fields `username` and `password`.
@@ -636,13 +673,17 @@ export interface Credential2 {
     human_delegated: HumanDelegated1;
   };
   /**
-   * A secret bound to the calling user in the store. Needs Postgres.
+   * A secret that a user has bound to this provider and granted to the calling agent or its context. Needs Postgres.
    */
   user_bound?: {
     /**
      * Provider of the user's stored binding.
      */
     provider: string;
+    /**
+     * Field of the secret that is the credential. Absent: the secret has one field, or the form of `inject` names the fields it wants.
+     */
+    field?: string;
   };
   /**
    * No credential.
@@ -866,13 +907,17 @@ export interface Credential3 {
     human_delegated: HumanDelegated1;
   };
   /**
-   * A secret bound to the calling user in the store. Needs Postgres.
+   * A secret that a user has bound to this provider and granted to the calling agent or its context. Needs Postgres.
    */
   user_bound?: {
     /**
      * Provider of the user's stored binding.
      */
     provider: string;
+    /**
+     * Field of the secret that is the credential. Absent: the secret has one field, or the form of `inject` names the fields it wants.
+     */
+    field?: string;
   };
   /**
    * No credential.

@@ -8,7 +8,7 @@ export interface DocumentLimits {
 }
 
 /** The largest documents that are published, GitHub's, have 13 and 14 MB; the numbers below are theirs too. */
-const MAX_BYTES = 16 * 1024 * 1024;
+export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 /** 29, with every reference written out. */
 const MAX_DEPTH = 128;
 /** 258,000, and 1.2 million with every reference written out. */
@@ -28,7 +28,7 @@ const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
  * call this in a worker thread. Throws {@link DocumentError}.
  */
 export function readDocument(bytes: Uint8Array, limits: DocumentLimits = {}): unknown {
-  const most = limits.max_bytes ?? MAX_BYTES;
+  const most = limits.max_bytes ?? MAX_DOCUMENT_BYTES;
   if (bytes.length > most) {
     throw new DocumentError(`the document has ${bytes.length} bytes, and may have ${most}`);
   }

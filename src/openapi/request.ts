@@ -70,3 +70,9 @@ export function literalOperation(method: string, path: string): Operation {
     pointer: null,
   });
 }
+
+/** The operation of a document that is not there: it takes whatever it is given. Never to be called. */
+export function unknownOperation(id: string, pathParameters: readonly string[]): Operation {
+  const parameters = Object.freeze(pathParameters.map((name) => undescribed('path', name)));
+  return Object.freeze({ ...literalOperation('GET', '/'), id, parameters, body: ANY_BODY });
+}

@@ -73,7 +73,9 @@ export function copyKeywords(
   }
   const allowed = member(value, 'enum');
   if (Array.isArray(allowed) && allowed.length > 0) {
-    set('enum', nullable && !allowed.includes(null) ? [...allowed, null] : allowed);
+    // Documents name values twice, which JSON Schema does not allow.
+    const values = [...new Map(allowed.map((one) => [JSON.stringify(one), one])).values()];
+    set('enum', nullable && !values.includes(null) ? [...values, null] : values);
   }
   const example = member(value, 'example');
   if (example !== undefined) set('examples', [example]);

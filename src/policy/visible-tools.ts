@@ -29,5 +29,7 @@ export function allowedTools(
     if (visible(snapshot.tools, tenant?.name ?? null, tool.name) !== tool) continue;
     if (permitsName(context, tool.name, toolPatterns)) found.push(tool);
   }
+  const { explorer } = snapshot;
+  if (explorer !== undefined && permitsName(context, explorer.name, toolPatterns)) found.push(explorer);
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

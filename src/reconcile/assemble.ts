@@ -55,8 +55,10 @@ export function assemble(verdicts: Iterable<Verdict>, revision: string, generati
     if (visible(tools, tool.tenant, tool.name) === undefined) tools.set(scoped(tool.tenant, tool.name), tool);
   }
   const explorer = explorerTool(apis);
-  if (explorer !== null) tools.set(scoped(null, explorer.name), explorer);
-  return { revision, generation, issuers, tenants, contexts, tools };
+  return {
+    ...{ revision, generation, issuers, tenants, contexts, tools },
+    ...(explorer !== null && { explorer }),
+  };
 }
 
 function isGlobal({ tenant }: Tool): boolean {

@@ -9,15 +9,19 @@ import { type DocumentIndex, indexDocument } from '../openapi/index-document.ts'
 import type { Operation } from '../openapi/operation.ts';
 import { compileValuePattern, matchesAny } from '../policy/match.ts';
 import type { Api, CredentialRef, ExploredApi, Inject, Matcher } from '../snapshot/snapshot.ts';
+import { checkTransport } from './check-credential.ts';
 import { compileExplored } from './compile-explorer.ts';
 import { retryRule } from './compile-repeat.ts';
 import type { Problems } from './problems.ts';
+import { bareHost, isRemote, remoteDocument } from './remote-documents.ts';
 
 export interface CompiledApi {
   readonly api: Api;
   readonly operations: ReadonlyMap<string, Operation>;
   /** Why an operation of the document cannot be used, by operation id. */
   readonly left_out: ReadonlyMap<string, string>;
+  /** The document is not here: any operation may be in it. Only commands that work offline have such an API. */
+  readonly unchecked: boolean;
   readonly explored: ExploredApi;
 }
 
@@ -36,7 +40,8 @@ export function compileApi(
   indexFile: IndexFile,
 ): CompiledApi | null {
   const { spec, name, tenant } = manifest;
-  const index = readSource(manifest, problems, indexFile);
+  const unchecked = isUnchecked(manifest);
+  const index = unchecked ? NO_DOCUMENT : readSource(manifest, problems, indexFile);
   if (index === null) return null;
   const { pointer, left_out } = tellLeftOut(manifest, index, problems);
   const base_url = baseUrl(spec, index, pointer, problems);
@@ -44,6 +49,7 @@ export function compileApi(
     problems.attempt(`/spec/allow_slash/${at}`, 'bad-pattern', () => compileValuePattern(text)),
   );
   if (base_url === null) return null;
+  checkTransport(spec, base_url, problems);
   const matchers = allow_slash.filter((matcher): matcher is Matcher => matcher !== null);
   const api: Api = {
     name,
@@ -61,7 +67,7 @@ export function compileApi(
     retry: retryRule(spec.retry),
   };
   const explored = compileExplored(spec, api, index.operations, problems);
-  return { api, operations: index.operations, left_out, explored };
+  return { api, operations: index.operations, left_out, unchecked, explored };
 }
 
 /** Remembers what the files that were asked for last hold, good or bad. */
@@ -69,13 +75,15 @@ export function createFileIndex(): IndexFile {
   const known = new Map<string, { readonly bytes: number; readonly read: () => DocumentIndex }>();
   let bytes = 0;
   return (file) => {
-    const entry = known.get(file.digest) ?? { bytes: file.bytes.length, read: indexFile(file) };
+    // Where a document is from says what its relative servers are.
+    const id = isRemote(file) ? `${file.digest} ${file.path}` : file.digest;
+    const entry = known.get(id) ?? { bytes: file.bytes.length, read: indexFile(file) };
     // In order of use; what was not asked for in a long time is forgotten.
-    if (!known.delete(file.digest)) bytes += entry.bytes;
-    known.set(file.digest, entry);
-    for (const [digest, oldest] of known) {
-      if (bytes <= MAX_INDEXED_BYTES || digest === file.digest) break;
-      known.delete(digest);
+    if (!known.delete(id)) bytes += entry.bytes;
+    known.set(id, entry);
+    for (const [one, oldest] of known) {
+      if (bytes <= MAX_INDEXED_BYTES || one === id) break;
+      known.delete(one);
       bytes -= oldest.bytes;
     }
     return entry.read();
@@ -87,7 +95,7 @@ const MAX_INDEXED_BYTES = 64 * 1024 * 1024;
 
 function indexFile(file: TreeFile): () => DocumentIndex {
   try {
-    const index = indexDocument(readDocument(file.bytes));
+    const index = indexDocument(readDocument(file.bytes), isRemote(file) ? { url: file.path } : {});
     return () => index;
   } catch (error) {
     return () => {
@@ -101,20 +109,11 @@ function readSource(
   problems: Problems,
   indexFile: IndexFile,
 ): DocumentIndex | null {
-  const { file, inline } = manifest.spec.source;
+  const { file, inline, url } = manifest.spec.source;
   if (inline !== undefined)
     return problems.attempt('/spec/source/inline', 'bad-document', () => indexDocument(inline));
-  if (file === undefined) {
-    problems.error(
-      '/spec/source/url',
-      'unsupported',
-      'documents are not fetched in this version',
-      'keep the document beside the manifest and use source.file',
-    );
-    return null;
-  }
-  const data = manifest.data.get(file)!;
-  return problems.attempt('/spec/source/file', 'bad-document', () => {
+  const data = manifest.data.get((file ?? url)!)!;
+  return problems.attempt(pointerOf(manifest), 'bad-document', () => {
     try {
       return indexFile(data);
     } catch (error) {
@@ -123,16 +122,35 @@ function readSource(
   });
 }
 
+function isUnchecked(manifest: Manifest<'ApiSpec'>): boolean {
+  const document = remoteDocument(manifest);
+  return document !== null && !manifest.data.has(document.url);
+}
+
+/** Stands in for a document that was not fetched. */
+const NO_DOCUMENT: DocumentIndex = {
+  title: '',
+  version: '',
+  server: 'http://document-not-fetched.invalid',
+  operations: new Map(),
+  problems: [],
+};
+
+/** The field that says where the document is. */
+function pointerOf({ spec: { source } }: Manifest<'ApiSpec'>): string {
+  return `/spec/source/${source.inline !== undefined ? 'inline' : source.url !== undefined ? 'url' : 'file'}`;
+}
+
 /** What is wrong with a document, with its line and column where it has them. */
 function saidOf(error: unknown): string {
   if (!(error instanceof DocumentError) || error.line === null) return ` ${(error as Error).message}`;
   return `${error.line}:${error.column}: ${error.message.replace(/^line \d+, column \d+: /, '')}`;
 }
 
-function tellLeftOut({ spec }: Manifest<'ApiSpec'>, index: DocumentIndex, problems: Problems) {
-  const pointer = spec.source.inline === undefined ? '/spec/source/file' : '/spec/source/inline';
+function tellLeftOut(manifest: Manifest<'ApiSpec'>, index: DocumentIndex, problems: Problems) {
+  const pointer = pointerOf(manifest);
   const left_out = new Map<string, string>();
-  const document = spec.source.file ?? 'the document';
+  const document = manifest.spec.source.file ?? 'the document';
   for (const [count, { operation_id, pointer: at, message }] of index.problems.entries()) {
     if (operation_id !== null)
       left_out.set(operation_id, message.replace(/^operation .*? is left out: /, ''));
@@ -176,12 +194,14 @@ function baseUrl(
   return url;
 }
 
-/** A listed name lifts the limits for the API's own host alone: requests go nowhere else. */
+/** A listed name lifts the limits for the hosts of the API and of its document alone: requests go nowhere else. */
 function egressOf(spec: SpecOf<'ApiSpec'>, base: URL, problems: Problems): Api['egress'] {
-  const hosts = (spec.egress?.allow_hosts ?? []).map((host) => host.toLowerCase().replace(/^\[|\]$/g, ''));
-  const own = base.hostname.replace(/^\[|\]$/g, '');
+  const hosts = (spec.egress?.allow_hosts ?? []).map(bareHost);
+  const own = bareHost(base.hostname);
+  const { url } = spec.source;
+  const documentHost = url === undefined ? null : bareHost(new URL(url).hostname);
   for (const [index, host] of hosts.entries()) {
-    if (isIP(host) !== 0 || host === own) continue;
+    if (isIP(host) !== 0 || host === own || host === documentHost) continue;
     problems.warn(
       pointerTo('/spec/egress/allow_hosts', index),
       'unused-host',
@@ -192,6 +212,7 @@ function egressOf(spec: SpecOf<'ApiSpec'>, base: URL, problems: Problems): Api['
     allow_private:
       (spec.egress?.allow_private ?? false) || hosts.some((host) => isIP(host) === 0 && host === own),
     allow_addresses: hosts.filter((host) => isIP(host) !== 0),
+    plain_http_credentials: spec.egress?.plain_http_credentials ?? false,
   };
 }
 

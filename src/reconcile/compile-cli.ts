@@ -28,6 +28,13 @@ export function compileCliTool(
     const hint = 'set require_semantic_judge: true';
     problems.warn('/spec/semantic_judge', 'unused-judge', 'this judge is never asked', hint);
   }
+  if (stdin && spec.inject?.stdin !== undefined) {
+    problems.error(
+      '/spec/stdin',
+      'two-inputs',
+      'the credential is what the command reads from standard input',
+    );
+  }
   if ((spec.prewarm ?? 0) > 0 && spec.inject?.file !== undefined) {
     const hint = 'leave prewarm out, or inject into the environment';
     problems.error(
@@ -173,5 +180,6 @@ function memoryOf(text: string, problems: Problems): number {
 
 function injectOf(written: Spec['inject']): CliInject | null {
   if (written?.env !== undefined) return { kind: 'env', fields: written.env };
-  return written?.file === undefined ? null : { kind: 'file', ...written.file };
+  if (written?.file !== undefined) return { kind: 'file', ...written.file };
+  return written?.stdin === undefined ? null : { kind: 'stdin', ...written.stdin };
 }

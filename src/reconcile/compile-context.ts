@@ -80,6 +80,7 @@ export function compileTenant({ spec, name }: Manifest<'Tenant'>, problems: Prob
     suspended: spec.suspended ?? false,
     rate_limit: spec.rate_limit ?? null,
     max_concurrency: spec.max_concurrency ?? null,
+    openbao_namespace: spec.openbao_namespace,
     allowed_security_contexts: patterns(
       spec.allowed_security_contexts,
       '/spec/allowed_security_contexts',

@@ -6,7 +6,7 @@ import { pointerTo } from '../manifest/position.ts';
 import { suggest } from '../manifest/suggest.ts';
 import { andList, quoted } from '../manifest/words.ts';
 import type { Operation } from '../openapi/operation.ts';
-import { literalOperation } from '../openapi/request.ts';
+import { literalOperation, unknownOperation } from '../openapi/request.ts';
 import type { Json, JsonObject, Query, Step, Template, WorkflowTool } from '../snapshot/snapshot.ts';
 import { checkReferences, type Needs } from './check-references.ts';
 import type { CompiledApi } from './compile-api.ts';
@@ -160,6 +160,7 @@ function operationOf(
   const { operation_id, method, path } = written;
   if (operation_id === undefined)
     return problems.attempt(`${pointer}/path`, 'bad-path', () => literalOperation(method!, path!));
+  if (api.unchecked) return unknownOperation(operation_id, Object.keys(written.path_params ?? {}));
   const operation = api.operations.get(operation_id);
   if (operation !== undefined) {
     tellServer(operation, api, `${pointer}/operation_id`, problems);

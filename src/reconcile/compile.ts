@@ -10,6 +10,7 @@ import { type Identity, keyOf, type Manifest, nameOf } from '../manifest/manifes
 import { createPace } from '../manifest/pace.ts';
 import { suggest } from '../manifest/suggest.ts';
 import type { Issuer, Judge, SecurityContext, Tenant, TokenKeys, Tool } from '../snapshot/snapshot.ts';
+import { checkCredential } from './check-credential.ts';
 import { checkIssuer, type IssuerClaims, issuersOf } from './check-issuer.ts';
 import { type CompiledApi, compileApi, type IndexFile } from './compile-api.ts';
 import { compileCliTool, compileJudge } from './compile-cli.ts';
@@ -56,6 +57,8 @@ export interface Verdict {
 export interface CompileDeps {
   readonly indexFile: IndexFile;
   readonly remoteKeys: (url: string, algorithms: readonly string[]) => TokenKeys;
+  /** Whether the store keeps credentials that users have bound. Absent: it is not known, and taken for granted. */
+  readonly bindings?: boolean | undefined;
 }
 
 export type AppliedSet = ReadonlyMap<string, Applied>;
@@ -323,6 +326,7 @@ function compileResource(
   find: Find,
   { deps }: Context,
 ): Resource | null {
+  checkCredential(manifest, deps.bindings ?? true, problems);
   switch (manifest.kind) {
     case 'ApiSpec': {
       const compiled = compileApi(manifest as Manifest<'ApiSpec'>, problems, deps.indexFile);

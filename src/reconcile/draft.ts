@@ -12,6 +12,7 @@ import type { Located } from '../manifest/position.ts';
 import { isManifestFile, makeTree, type TreeFile, treeFile } from '../manifest/tree.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileSet } from './compile.ts';
 import { createFileIndex } from './compile-api.ts';
+import { asData, documentsIn, isRemote, NOT_FETCHED, withDocuments } from './remote-documents.ts';
 import type { AskedChange, Draft, DraftChange, ManifestState } from './status.ts';
 
 export interface DraftDeps {
@@ -205,9 +206,15 @@ async function judge(
   inForce: AppliedSet,
   deps: CompileDeps,
 ): Promise<Diagnostic[]> {
-  const data = new Map(dataOf(inForce).map((one) => [one.path, one]));
+  const local = dataOf(inForce).filter((one) => !isRemote(one));
+  const data = new Map(local.map((one) => [one.path, one]));
   data.delete(file.path);
-  const { found, diagnostics } = await loadManifests(makeTree([file, ...data.values()], []));
+  const known = documentsIn(inForce);
+  const set = await loadManifests(makeTree([file, ...data.values()], []));
+  const { found, diagnostics } = withDocuments(set, (document) => {
+    const one = known.get(document.sha256);
+    return one === undefined ? { ...NOT_FETCHED, hint: null } : asData(document, one);
+  });
   // What the documents are when no manifest refers to them is nothing to this one.
   const loose = diagnostics.filter((one) => one.file === file.path);
   const one = found.get(key);

@@ -3,6 +3,7 @@ import type { Found, ManifestSet } from '../manifest/load.ts';
 import { loadManifests } from '../manifest/load.ts';
 import { makeTree, type Tree, type TreeFile, treeFile } from '../manifest/tree.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileInSlices } from './compile.ts';
+import { asData, isRemote, NOT_FETCHED, withDocuments } from './remote-documents.ts';
 
 /** A row of the store's last good set: where one manifest in force came from. */
 export interface LastGoodRow {
@@ -41,7 +42,16 @@ export async function restoreLastGood({ rows, contents }: LastGood, deps: Compil
   for (const group of groupByFiles(rows).values()) {
     const files = filesOf(group[0]!, contents);
     if (files === null) continue;
-    const set = await loadManifests(makeTree(files, []));
+    const local = await loadManifests(
+      makeTree(
+        files.filter((file) => !isRemote(file)),
+        [],
+      ),
+    );
+    const set = withDocuments(local, (document) => {
+      const file = files.find(({ digest }) => digest === document.sha256);
+      return file === undefined ? { ...NOT_FETCHED, severity: 'error' } : asData(document, file);
+    });
     for (const { key, manifest } of group) {
       const one = set.found.get(key);
       // Never another version than the one that was in force.

@@ -8,6 +8,7 @@ import type { Tool } from '../snapshot/snapshot.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileSet, type Verdict } from './compile.ts';
 import { pruneProblem } from './hold.ts';
 import { diffIssuer, diffTenant } from './identity-diff.ts';
+import { isRemote } from './remote-documents.ts';
 import type { RightsChange } from './rights-change.ts';
 import { type ContextSide, diffRights, type SeenApi, type SeenTool } from './rights-diff.ts';
 
@@ -128,7 +129,9 @@ function metadataOf({ document }: Manifest): object {
 
 /** The files that it refers to by the same names. */
 function diffContents(before: Manifest, after: Manifest): FieldChange[] {
-  return [...after.data].flatMap(([reference, { digest }]) => {
+  // Of a document that is elsewhere the manifest itself names the digest.
+  const files = [...after.data].filter(([, file]) => !isRemote(file));
+  return files.flatMap(([reference, { digest }]) => {
     const was = before.data.get(reference)?.digest ?? digest;
     const shown = (one: string): string => `sha256:${one.slice(0, 12)}`;
     return was === digest

@@ -6,7 +6,7 @@ import { hash } from 'node:crypto';
 import { type Clock, isoTime } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { compareDiagnostics, type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
-import { loadManifests } from '../manifest/load.ts';
+import { loadManifests, type ManifestSet } from '../manifest/load.ts';
 import type { Identity } from '../manifest/manifest.ts';
 import { createPace } from '../manifest/pace.ts';
 import type { Tree } from '../manifest/tree.ts';
@@ -18,6 +18,7 @@ import { type Applied, type AppliedSet, type CompileDeps, compileInSlices, type 
 import { createFileIndex } from './compile-api.ts';
 import { createRemoteKeySets } from './compile-context.ts';
 import { createEventWriter, type EventSink } from './event-writer.ts';
+import { createDocuments, type FetchDocument } from './fetch-documents.ts';
 import { atomicProblem, heldVerdicts, pruneProblem, staleVerdicts } from './hold.ts';
 import {
   type LastGood,
@@ -27,6 +28,7 @@ import {
   restoreLastGood,
 } from './last-good.ts';
 import { createReadingCache } from './reading-cache.ts';
+import { remoteDocument } from './remote-documents.ts';
 import { readSettled } from './settle.ts';
 import type { Reading, Source } from './source.ts';
 import { statesOf } from './states.ts';
@@ -46,6 +48,10 @@ export interface ReconcilerDeps {
   readonly allow_prune: boolean;
   readonly holder: SnapshotHolder;
   readonly store: EventSink & LastGoodStore;
+  /** Whether the store keeps credentials that users have bound. */
+  readonly bindings?: boolean;
+  /** For the documents that ApiSpecs name by URL. */
+  readonly fetchDocument: FetchDocument;
   readonly clock: Clock;
   readonly log: Log;
   readonly newId: () => string;
@@ -64,6 +70,8 @@ export interface Reconciler {
 
 /** `--watch=poll` looks at least this often. */
 const POLL_SECONDS = 2;
+/** Nothing is served before the first reconcile, so that it gives documents some time to come; later ones give none. */
+const FIRST_DOCUMENTS_MS = 5_000;
 /** Diagnostics in the log of one reconcile; the status has all. */
 const MAX_LOGGED = 50;
 
@@ -90,10 +98,12 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   const compileDeps: CompileDeps = {
     indexFile: createFileIndex(),
     remoteKeys: createRemoteKeySets({ clock, log }),
+    bindings: deps.bindings,
   };
   const readFiles = createReadingCache();
   const events = createEventWriter(deps);
   const kept = await loadKept(store, log);
+  const remote = createDocuments({ fetch: deps.fetchDocument, changed: () => trigger.soon() });
   let restored: Promise<AppliedSet> | null = null;
   let watcher: Watcher | null = null;
   let told: ReadonlySet<string> = new Set();
@@ -117,12 +127,13 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
       await keepServing(error.message);
       return;
     }
-    if (reading.tree.digest === state.digest && reading.revision === state.attempted) {
+    const isSame = reading.tree.digest === state.digest && reading.revision === state.attempted;
+    if (isSame && !remote.hasNews()) {
       status = { ...status, ...state.settled };
       return;
     }
     const started = clock.monotonic();
-    const set = await loadManifests(reading.tree, readFiles);
+    const set = await fillIn(await loadManifests(reading.tree, readFiles));
     let next = await compileInSlices(set, state.applied, compileDeps, state.known);
     if (needsKept(next, set.broken))
       next = await compileInSlices(set, await restore(), compileDeps, state.known);
@@ -132,6 +143,18 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
       next = heldVerdicts(next, await inForce(), held);
     }
     await apply(reading, next, set.diagnostics, held, started);
+  }
+
+  /** The set with its documents; what an earlier run has kept is not fetched again. */
+  async function fillIn(set: ManifestSet): Promise<ManifestSet> {
+    if (
+      ![...set.found.values()].some(({ manifest }) => manifest !== null && remoteDocument(manifest) !== null)
+    )
+      return remote.fill(set, new Map());
+    const filled = remote.fill(set, await inForce());
+    if (status.generation > 0) return filled;
+    await remote.settled(FIRST_DOCUMENTS_MS);
+    return remote.fill(set, await inForce());
   }
 
   /** In force, also before the first snapshot: then what the store has kept. */
@@ -319,6 +342,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     reconcile: trigger.now,
     async close() {
       clearTimeout(resync);
+      await remote.close();
       await trigger.close();
       await watcher?.close();
       await events.close();

@@ -45,12 +45,19 @@ export interface Allowance {
 /** Where a credential comes from (one of); the value itself is never in a snapshot. */
 export type CredentialRef =
   | { readonly kind: 'none' }
-  | { readonly kind: 'static_ref'; readonly key: string; readonly field?: string | undefined }
+  | {
+      readonly kind: 'static_ref';
+      readonly key: string;
+      readonly field?: string | undefined;
+      readonly cache_seconds?: number | undefined;
+    }
   | {
       readonly kind: 'system_jit';
       readonly engine_path: string;
       readonly role: string;
       readonly field?: string | undefined;
+      /** Absent: the engine takes a GET. */
+      readonly parameters?: Readonly<Record<string, string | number | boolean>> | undefined;
     }
   | {
       readonly kind: 'human_delegated';
@@ -58,7 +65,7 @@ export type CredentialRef =
       readonly scope?: string | undefined;
     }
   | { readonly kind: 'auto'; readonly system_jit: CredentialRef; readonly human_delegated: CredentialRef }
-  | { readonly kind: 'user_bound'; readonly provider: string };
+  | { readonly kind: 'user_bound'; readonly provider: string; readonly field?: string | undefined };
 
 /** How a credential is put into a request (one of). */
 export type Inject =
@@ -83,6 +90,8 @@ export interface Api {
     readonly allow_private: boolean;
     /** Address literals allowed whatever their range. */
     readonly allow_addresses: readonly string[];
+    /** The credential may go over plain HTTP to another machine. */
+    readonly plain_http_credentials?: boolean;
   };
   readonly credential: CredentialRef;
   readonly inject: Inject;
@@ -262,7 +271,8 @@ export interface CliArguments {
 /** How a credential is put into a container (one of). */
 export type CliInject =
   | { readonly kind: 'env'; readonly fields: Readonly<Record<string, string>> }
-  | { readonly kind: 'file'; readonly path: string; readonly field?: string | undefined };
+  | { readonly kind: 'file'; readonly path: string; readonly field?: string | undefined }
+  | { readonly kind: 'stdin'; readonly field?: string | undefined };
 
 /** An endpoint that judges calls, from one SemanticJudge. */
 export interface Judge {
@@ -330,7 +340,10 @@ export interface UnavailableTool {
   readonly reason: string;
 }
 
-export type Tool = WorkflowTool | ExplorerTool | CliTool | UnavailableTool;
+/** What a manifest makes. */
+export type Tool = WorkflowTool | CliTool | UnavailableTool;
+/** What a name may stand for. */
+export type AnyTool = Tool | ExplorerTool;
 
 export interface RateLimit {
   readonly calls: number;
@@ -417,6 +430,8 @@ export interface Tenant {
   readonly rate_limit: RateLimit | null;
   readonly max_concurrency: number | null;
   readonly allowed_security_contexts: readonly Matcher[] | null;
+  /** Absent: made from its name (`credentials/openbao-path.ts`). */
+  readonly openbao_namespace?: string | undefined;
 }
 
 export interface Snapshot {
@@ -429,8 +444,10 @@ export interface Snapshot {
   readonly tenants: ReadonlyMap<string, Tenant>;
   /** By {@link scoped}. */
   readonly contexts: ReadonlyMap<string, SecurityContext>;
-  /** By {@link scoped}. */
+  /** Those of manifests, by {@link scoped}. */
   readonly tools: ReadonlyMap<string, Tool>;
+  /** The tool that no manifest makes; absent: there is no ApiSpec. */
+  readonly explorer?: ExplorerTool;
 }
 
 /** The key of a tenant's (or, with null, a global) resource. A tenant's name holds no slash. */
@@ -441,4 +458,9 @@ export function scoped(tenant: string | null, name: string): string {
 /** The resource that a tenant sees under this name: its own, else the global one. */
 export function visible<T>(map: ReadonlyMap<string, T>, tenant: string | null, name: string): T | undefined {
   return (tenant === null ? undefined : map.get(scoped(tenant, name))) ?? map.get(scoped(null, name));
+}
+
+/** The tool that callers of a tenant mean by this name. */
+export function toolNamed(snapshot: Snapshot, tenant: string | null, name: string): AnyTool | undefined {
+  return name === EXPLORE ? snapshot.explorer : visible(snapshot.tools, tenant, name);
 }

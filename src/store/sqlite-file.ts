@@ -76,6 +76,19 @@ export function openForReading(file: string): Database.Database {
   });
 }
 
+/** The version of the schema of a file; 0 when it is empty or not there. Throws {@link StoreOpenError}. */
+export function versionOf(file: string): number {
+  return opening(file, (path) => {
+    if (!existsSync(path)) return 0;
+    const db = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+    try {
+      return checkIdentity(db, path);
+    } finally {
+      db.close();
+    }
+  });
+}
+
 /** Marks the end of a clean run, moves the log into the database and closes it. */
 export function closeCleanly(db: Database.Database): void {
   setMeta(db, 'clean_shutdown', '1');

@@ -3,7 +3,11 @@ import { statSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { GENESIS, hashEvent } from '../audit/chain.ts';
 import type { EventType } from '../audit/event.ts';
-import type { EventRow, Outcome, Unit } from './sqlite-units.ts';
+import { type EventRow, rowOf } from './event-row.ts';
+import { prepareSessions } from './sqlite-sessions.ts';
+import { prepareTrim } from './sqlite-trim.ts';
+import type { Outcome, Unit } from './sqlite-units.ts';
+import { trimmed } from './trim.ts';
 
 interface Head {
   seq: number;
@@ -40,6 +44,14 @@ export function createLedger(db: Database, writer: string): Ledger {
        writer, seq, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const keep = prepareKeep(db);
+  // OpenBao's ids are unique; the same one again is the same lease, used longer.
+  const noteLease = db.prepare<[string, string | null, string, number]>(
+    `INSERT INTO credential_leases (lease_id, namespace, holder, in_use_until) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET holder = excluded.holder, in_use_until = excluded.in_use_until`,
+  );
+  const forgetLease = db.prepare<[string]>('DELETE FROM credential_leases WHERE lease_id = ?');
+  const sessions = prepareSessions(db);
+  const trimmer = prepareTrim(db);
   const unmoved = watchFile(db.name);
 
   const write = (rows: readonly EventRow[], head: Head): number => {
@@ -79,6 +91,28 @@ export function createLedger(db: Database, writer: string): Ledger {
         return purge.run(unit.before, unit.limit).changes;
       case 'keep':
         return keep(unit);
+      case 'note_lease': {
+        const { lease_id, namespace, holder, in_use_until } = unit.lease;
+        return noteLease.run(lease_id, namespace, holder, in_use_until).changes;
+      }
+      case 'forget_lease':
+        return forgetLease.run(unit.lease_id).changes;
+      case 'save_session': {
+        const saved = sessions.save(unit.session, unit.now);
+        if (saved !== 0) write(unit.events, head);
+        return saved;
+      }
+      case 'revoke_session': {
+        const revoked = sessions.revoke(unit.execution_id, unit.now);
+        if (revoked === 1) write(unit.events, head);
+        return revoked;
+      }
+      case 'mark_trim': {
+        const starts = trimmer.mark(unit.before);
+        return starts === null ? 0 : write([rowOf(trimmed(unit.now, unit.before, starts))], head);
+      }
+      case 'trim':
+        return trimmer.forget(unit.limit);
     }
   };
 

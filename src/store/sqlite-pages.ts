@@ -1,34 +1,35 @@
 /** The event loop's side of the reading thread. Queries run there: a filter may have to walk a long trail. */
 import type { Worker } from 'node:worker_threads';
-import type { AuditEvent, ChainedEvent, EventType } from '../audit/event.ts';
-import { isoTime } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
+import { translate } from './event-filter.ts';
+import { chained, type PageRow, positioned } from './event-row.ts';
 import type { Term } from './sqlite-page-sql.ts';
-import type { LastGoodRequest, PageReply, PageRequest, PageRow } from './sqlite-reader.ts';
+import type {
+  AbandonedRequest,
+  LastGoodRequest,
+  PageReply,
+  PageRequest,
+  SessionsRequest,
+} from './sqlite-reader.ts';
 import type { Span } from './sqlite-span.ts';
 import { opened } from './sqlite-thread.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
-import {
-  type EventFilter,
-  type EventReader,
-  type LastGood,
-  MAX_QUERY_LIMIT,
-  type PositionedEvent,
-} from './store.ts';
+import type { EventReader, LastGood, LeaseNote, Session } from './store.ts';
 
-const DEFAULT_LIMIT = 100;
 const SCAN_PAGE = 500;
 
 export interface PageReader extends EventReader {
   /** Starts the thread, which otherwise the first query does; rejects with StoreOpenError. */
   open(): Promise<void>;
   lastGood(): Promise<LastGood>;
+  abandoned(holder: string, now: number): Promise<LeaseNote[]>;
+  sessions(asked: SessionsRequest['sessions']): Promise<Session[]>;
 }
 
 type Answer = Exclude<PageReply, { kind: 'error' }>;
 type Page = Extract<Answer, { kind: 'page' }>;
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
-type Question = WithoutId<PageRequest | LastGoodRequest>;
+type Question = WithoutId<PageRequest | LastGoodRequest | AbandonedRequest | SessionsRequest>;
 
 interface Waiting {
   resolve(answer: Answer): void;
@@ -101,6 +102,13 @@ export function createPageReader(spawn: () => Worker): PageReader {
       });
       return { rows: parsed, contents: new Map(contents) };
     },
+    async abandoned(holder, now) {
+      const answer = await ask({ abandoned: { holder, now } });
+      return (answer as Extract<Answer, { kind: 'abandoned' }>).leases;
+    },
+    async sessions(asked) {
+      return ((await ask({ sessions: asked })) as Extract<Answer, { kind: 'sessions' }>).sessions;
+    },
     async close() {
       closed = true;
       const last = thread;
@@ -144,72 +152,4 @@ async function startThread(worker: Worker, onEnd: () => void): Promise<Thread> {
       await exited;
     },
   };
-}
-
-function translate(filter: EventFilter) {
-  const limit = filter.limit ?? DEFAULT_LIMIT;
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_QUERY_LIMIT) {
-    throw invalid(`limit must be a whole number from 1 to ${MAX_QUERY_LIMIT}`);
-  }
-  const where: Term[] = [];
-  for (const name of ['event_type', 'execution_id', 'tenant_id', 'tool_name', 'agent_id'] as const) {
-    if (filter[name] !== undefined) where.push([name, filter[name]]);
-  }
-  for (const name of ['since', 'until'] as const) {
-    if (filter[name] !== undefined) where.push([name, canonicalTime(name, filter[name])]);
-  }
-  const { after = 0, before = Number.MAX_SAFE_INTEGER } = filter;
-  for (const [name, position] of Object.entries({ after, before })) {
-    if (!Number.isSafeInteger(position))
-      throw invalid(`${name} must be the position of an event, a whole number`);
-  }
-  const order = filter.after === undefined ? ('newest' as const) : ('oldest' as const);
-  return { where, order, limit, span: [after, before] as const };
-}
-
-/** As the events have it, so that the texts compare as the times do (2026-01-01T00:00:00Z has no `.000`). */
-function canonicalTime(name: string, text: string): string {
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw invalid(`${name} must be a time such as 2026-01-31T12:00:00Z`);
-  return isoTime(ms);
-}
-
-function invalid(message: string): GatewayError {
-  return new GatewayError('INVALID_ARGUMENTS', message);
-}
-
-function chained(row: PageRow): ChainedEvent {
-  const [, id, event_type, execution_id, tenant_id, revision, payload_text, created_at, ...link] = row;
-  const [writer, seq, prev_hash, hash] = link;
-  return {
-    id,
-    event_type: event_type as EventType,
-    execution_id,
-    tenant_id,
-    revision,
-    payload: parsePayload(payload_text),
-    payload_text,
-    created_at,
-    writer,
-    seq,
-    prev_hash,
-    hash,
-  };
-}
-
-function positioned(row: PageRow): PositionedEvent {
-  const { payload_text: _, ...event } = chained(row);
-  return { position: row[0], ...event };
-}
-
-/** A row that was tampered with may hold anything; it is shown as it is, and `verifyChain` reports it. */
-function parsePayload(text: string): AuditEvent['payload'] {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return value as AuditEvent['payload'];
-  } catch {
-    // Not JSON.
-  }
-  return { unreadable: text };
 }

@@ -1,31 +1,17 @@
 /** The reading thread of the SQLite store: answers one page of events at a time. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Database, Statement } from 'better-sqlite3';
+import type { PageRow } from './event-row.ts';
 import { openForReading } from './sqlite-file.ts';
 import { type Order, pageSql, type Term } from './sqlite-page-sql.ts';
+import { readSession, readSessions } from './sqlite-sessions.ts';
 import { endOf, restOf, type Span, stepOf } from './sqlite-span.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
-import { StoreOpenError } from './store.ts';
+import { type LeaseNote, type Session, type SessionFilter, StoreOpenError } from './store.ts';
 
 export interface ReaderData {
   readonly path: string;
 }
-
-/** position, then the columns that the hash covers, then the hash. */
-export type PageRow = [
-  position: number,
-  id: string,
-  event_type: string,
-  execution_id: string | null,
-  tenant_id: string | null,
-  revision: string | null,
-  payload: string,
-  created_at: string,
-  writer: string,
-  seq: number,
-  prev_hash: string,
-  hash: string,
-];
 
 /** The next page: rows for which every term of `where` holds, in the given order. */
 export type PageRequest = {
@@ -44,6 +30,18 @@ export interface LastGoodRequest {
   readonly last_good: true;
 }
 
+/** Asks for the leases that `holder` does not use: all of others, and its own that are over. */
+export interface AbandonedRequest {
+  readonly id: number;
+  readonly abandoned: { readonly holder: string; readonly now: number };
+}
+
+/** Asks for one session, or for those that a filter takes. */
+export interface SessionsRequest {
+  readonly id: number;
+  readonly sessions: SessionFilter | { readonly execution_id: string };
+}
+
 export type LastGoodTuple = [key: string, file: string, digest: string, data: string, manifest: string];
 export type PageReply =
   | {
@@ -52,6 +50,8 @@ export type PageReply =
       readonly rows: LastGoodTuple[];
       readonly contents: [digest: string, content: string][];
     }
+  | { readonly kind: 'abandoned'; readonly id: number; readonly leases: LeaseNote[] }
+  | { readonly kind: 'sessions'; readonly id: number; readonly sessions: Session[] }
   | {
       readonly kind: 'page';
       readonly id: number;
@@ -72,6 +72,7 @@ const PAYLOAD = 6;
 if (parentPort !== null) serve(parentPort, workerData as ReaderData);
 
 type Port = NonNullable<typeof parentPort>;
+type Request = PageRequest | LastGoodRequest | AbandonedRequest | SessionsRequest;
 
 function serve(port: Port, data: ReaderData): void {
   const reply = (message: OpenReply | PageReply): void => port.postMessage(message);
@@ -84,7 +85,7 @@ function serve(port: Port, data: ReaderData): void {
     return;
   }
   const statements = new Map<string, Statement<unknown[], PageRow>>();
-  port.on('message', (request: PageRequest | LastGoodRequest | typeof CLOSE) => {
+  port.on('message', (request: Request | typeof CLOSE) => {
     if (request === CLOSE) {
       db.close();
       port.close();
@@ -92,7 +93,14 @@ function serve(port: Port, data: ReaderData): void {
     }
     try {
       if ('last_good' in request) reply({ kind: 'last_good', id: request.id, ...readLastGood(db) });
-      else reply({ kind: 'page', id: request.id, ...readPage(db, statements, request) });
+      else if ('abandoned' in request) {
+        reply({ kind: 'abandoned', id: request.id, leases: readAbandoned(db, request.abandoned) });
+      } else if ('sessions' in request) {
+        const { sessions: asked } = request;
+        const sessions =
+          'execution_id' in asked ? readSession(db, asked.execution_id) : readSessions(db, asked);
+        reply({ kind: 'sessions', id: request.id, sessions });
+      } else reply({ kind: 'page', id: request.id, ...readPage(db, statements, request) });
     } catch (error) {
       reply({ kind: 'error', id: request.id, message: messageOf(error) });
     }
@@ -106,6 +114,14 @@ function readLastGood(db: Database): { rows: LastGoodTuple[]; contents: [string,
     rows: all('SELECT key, file, digest, data, manifest FROM last_good ORDER BY key'),
     contents: all('SELECT digest, content FROM last_good_contents'),
   };
+}
+
+function readAbandoned(db: Database, { holder, now }: AbandonedRequest['abandoned']): LeaseNote[] {
+  return db
+    .prepare<[string, number], LeaseNote>(
+      'SELECT lease_id, namespace, holder, in_use_until FROM credential_leases WHERE holder <> ? OR in_use_until < ?',
+    )
+    .all(holder, now);
 }
 
 type Statements = Map<string, Statement<unknown[], PageRow>>;

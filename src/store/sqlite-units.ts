@@ -3,7 +3,9 @@
  * twice as fast so as one of nested objects (measured, docs/decisions/0003-audit-store.md).
  */
 import type { AuditEvent } from '../audit/event.ts';
-import type { LastGoodChange, OpenFailure, ReplayClaim } from './store.ts';
+import { type EventRow, rowOf } from './event-row.ts';
+import { SESSION_SLOTS, type SessionRow, sessionRow } from './sqlite-sessions.ts';
+import type { LastGoodChange, LeaseNote, OpenFailure, ReplayClaim, Session } from './store.ts';
 
 type Slot = string | number | null;
 /** Any number of units, one after the other. */
@@ -11,9 +13,6 @@ export type Message = Slot[];
 
 /** Asks a thread to end, after all that was sent before. */
 export const CLOSE = 'close';
-
-/** An event before it is linked: id, event_type, execution_id, tenant_id, revision, payload, created_at. */
-export type EventRow = [string, string, string | null, string | null, string | null, string, string];
 
 /** What is done as a whole or not at all. */
 export type Unit =
@@ -30,7 +29,25 @@ export type Unit =
       readonly set: [key: string, file: string, digest: string, data: string, manifest: string][];
       readonly remove: string[];
       readonly contents: [digest: string, content: string][];
-    };
+    }
+  | { readonly kind: 'note_lease'; readonly lease: LeaseNote }
+  | { readonly kind: 'forget_lease'; readonly lease_id: string }
+  | {
+      readonly kind: 'save_session';
+      readonly session: SessionRow;
+      readonly now: number;
+      readonly events: EventRow[];
+    }
+  | {
+      readonly kind: 'revoke_session';
+      readonly execution_id: string;
+      readonly now: number;
+      readonly events: EventRow[];
+    }
+  /** Writes where the chains begin when the events created before are gone, and marks those. */
+  | { readonly kind: 'mark_trim'; readonly before: number; readonly now: number }
+  /** Forgets at most `limit` of the marked events. */
+  | { readonly kind: 'trim'; readonly limit: number };
 
 /** A unit's result: rows written or forgotten, 1 or 0 for a claim that was free or taken; a text is its error. */
 export type Outcome = number | string;
@@ -53,17 +70,23 @@ const APPEND = 1;
 const ADMIT = 2;
 const PURGE = 3;
 const KEEP = 4;
+const NOTE_LEASE = 5;
+const FORGET_LEASE = 6;
+const SAVE_SESSION = 7;
+const REVOKE_SESSION = 8;
+const MARK_TRIM = 9;
+const TRIM = 10;
 const EVENT_SLOTS = 7;
 
 export function encodeAppend(events: readonly AuditEvent[]): Message {
   const message: Message = [APPEND, events.length];
-  for (const event of events) encodeEvent(event, message);
+  for (const event of events) message.push(...rowOf(event));
   return message;
 }
 
 export function encodeAdmit(claim: ReplayClaim, events: readonly AuditEvent[]): Message {
   const message: Message = [ADMIT, events.length, claim.id, Math.ceil(claim.expires_at)];
-  for (const event of events) encodeEvent(event, message);
+  for (const event of events) message.push(...rowOf(event));
   return message;
 }
 
@@ -82,24 +105,36 @@ export function encodeKeep({ set, remove, contents }: LastGoodChange): Message {
   return message;
 }
 
-/** Throws a TypeError for a payload that JSON cannot hold. */
-function encodeEvent(event: AuditEvent, message: Message): void {
-  const payload = JSON.stringify(event.payload);
-  if (payload === undefined) throw new TypeError('the payload of an event is not JSON');
-  message.push(
-    wellFormed(event.id),
-    wellFormed(event.event_type),
-    wellFormed(event.execution_id),
-    wellFormed(event.tenant_id),
-    wellFormed(event.revision),
-    payload,
-    wellFormed(event.created_at),
-  );
+export function encodeNoteLease({ lease_id, namespace, holder, in_use_until }: LeaseNote): Message {
+  return [NOTE_LEASE, lease_id, namespace, holder, Math.ceil(in_use_until)];
 }
 
-/** A lone surrogate has no UTF-8: what is hashed must be what the database gives back. */
-function wellFormed<T extends string | null>(text: T): T | string {
-  return text === null ? text : text.toWellFormed();
+export function encodeForgetLease(lease_id: string): Message {
+  return [FORGET_LEASE, lease_id];
+}
+
+export function encodeSaveSession(session: Session, now: number, events: readonly AuditEvent[]): Message {
+  const message: Message = [SAVE_SESSION, events.length, now, ...sessionRow(session)];
+  for (const event of events) message.push(...rowOf(event));
+  return message;
+}
+
+export function encodeRevokeSession(
+  execution_id: string,
+  now: number,
+  events: readonly AuditEvent[],
+): Message {
+  const message: Message = [REVOKE_SESSION, events.length, now, execution_id];
+  for (const event of events) message.push(...rowOf(event));
+  return message;
+}
+
+export function encodeMarkTrim(before: number, now: number): Message {
+  return [MARK_TRIM, before, now];
+}
+
+export function encodeTrim(limit: number): Message {
+  return [TRIM, limit];
 }
 
 /** The units of a message, in order. */
@@ -131,6 +166,24 @@ export function decodeUnits(message: Message): Unit[] {
         remove: texts(remove),
         contents: Array.from({ length: contents }, () => texts(2) as [string, string]),
       });
+    } else if (kind === NOTE_LEASE) {
+      const [lease_id, namespace, holder] = [String(take()), take(), String(take())];
+      const lease = { lease_id, namespace: namespace === null ? null : String(namespace), holder };
+      units.push({ kind: 'note_lease', lease: { ...lease, in_use_until: Number(take()) } });
+    } else if (kind === FORGET_LEASE) {
+      units.push({ kind: 'forget_lease', lease_id: String(take()) });
+    } else if (kind === SAVE_SESSION) {
+      const [count, now] = [Number(take()), Number(take())];
+      const session = message.slice(at, at + SESSION_SLOTS) as SessionRow;
+      at += SESSION_SLOTS;
+      units.push({ kind: 'save_session', session, now, events: events(count) });
+    } else if (kind === REVOKE_SESSION) {
+      const [count, now, execution_id] = [Number(take()), Number(take()), String(take())];
+      units.push({ kind: 'revoke_session', execution_id, now, events: events(count) });
+    } else if (kind === MARK_TRIM) {
+      units.push({ kind: 'mark_trim', before: Number(take()), now: Number(take()) });
+    } else if (kind === TRIM) {
+      units.push({ kind: 'trim', limit: Number(take()) });
     } else {
       units.push({ kind: 'purge', before: Number(take()), limit: Number(take()) });
     }

@@ -3,15 +3,29 @@
  * (`synchronous=FULL`). One thread writes, another reads; the event loop only hands over and awaits.
  * Decision and measurements: docs/decisions/0003-audit-store.md.
  */
-import type { Clock } from '../clock.ts';
+import { type Clock, isoTime } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
+import { newId } from '../ids.ts';
 import { type Log, silentLog } from '../log.ts';
+import { packageVersion } from '../version.ts';
 import { createPageReader } from './sqlite-pages.ts';
 import { openQueue } from './sqlite-queue.ts';
 import { spawnThread } from './sqlite-thread.ts';
-import { encodeAdmit, encodeAppend, encodeKeep, encodePurge, type Message } from './sqlite-units.ts';
+import {
+  encodeAdmit,
+  encodeAppend,
+  encodeForgetLease,
+  encodeKeep,
+  encodeMarkTrim,
+  encodeNoteLease,
+  encodePurge,
+  encodeRevokeSession,
+  encodeSaveSession,
+  encodeTrim,
+  type Message,
+} from './sqlite-units.ts';
 import type { WriterData } from './sqlite-writer.ts';
-import type { EventReader, Store } from './store.ts';
+import type { EventReader, Presence, Store } from './store.ts';
 
 export interface SqliteOptions {
   /** The database file; made, with its directory, when it is not there. */
@@ -26,6 +40,8 @@ export interface SqliteOptions {
 
 /** Replay ids forgotten in one transaction, so that calls need not wait long behind it. */
 const PURGE_UNIT = 2_000;
+/** Events forgotten in one transaction: each is a row of several indexes. */
+const TRIM_UNIT = 500;
 
 /** Opens the store for writing; rejects with StoreOpenError. */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
@@ -40,6 +56,12 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     },
   });
   const reader = createPageReader(() => spawnThread('sqlite-reader', { path }));
+  const self = {
+    instance: newId(),
+    version: packageVersion(),
+    started_at: isoTime(options.clock.now()),
+  };
+  let presence: Presence | null = null;
   log.info({ duration_ms: Math.round(options.clock.monotonic() - started) }, 'the audit store is open');
 
   return {
@@ -50,7 +72,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     },
     async admit(claim, events) {
       const free = await queue.submit(encoded(() => encodeAdmit(claim, events)));
-      return free === 1;
+      return free === 1 ? 'admitted' : 'replayed';
     },
     async purgeReplay(now) {
       let forgotten = 0;
@@ -60,6 +82,45 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
         if (purged < PURGE_UNIT) return forgotten;
       }
     },
+    async trim(before) {
+      if ((await queue.submit(encodeMarkTrim(before, options.clock.now()))) === 0) return 0;
+      let forgotten = 0;
+      while (true) {
+        const trimmed = await queue.submit(encodeTrim(TRIM_UNIT));
+        forgotten += trimmed;
+        if (trimmed < TRIM_UNIT) return forgotten;
+      }
+    },
+    async announce(said) {
+      presence = said;
+    },
+    // One gateway's own file: there are no others.
+    async replicas() {
+      return presence === null ? [] : [{ ...self, ...presence, seen_at: isoTime(options.clock.now()) }];
+    },
+    sessions: {
+      async save(session, now, events) {
+        const saved = await queue.submit(encoded(() => encodeSaveSession(session, now, events)));
+        return saved === 0 ? 'ended' : saved === 1 ? 'created' : 'replaced';
+      },
+      async get(execution_id) {
+        return (await reader.sessions({ execution_id }))[0] ?? null;
+      },
+      list: reader.sessions,
+      async revoke(execution_id, now, events) {
+        return (await queue.submit(encoded(() => encodeRevokeSession(execution_id, now, events)))) === 1;
+      },
+    },
+    leases: {
+      async note(lease) {
+        await queue.submit(encodeNoteLease(lease));
+      },
+      async forget(lease_id) {
+        await queue.submit(encodeForgetLease(lease_id));
+      },
+      abandoned: reader.abandoned,
+    },
+    bindings: null,
     loadLastGood: reader.lastGood,
     async saveLastGood(change) {
       await queue.submit(encodeKeep(change));

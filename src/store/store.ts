@@ -9,6 +9,23 @@ export interface ReplayClaim {
   readonly expires_at: number;
 }
 
+/** A limit that a call counts against, wherever it is made. */
+export interface Count {
+  readonly key: string;
+  /** No more than these in any span of `per_seconds`. */
+  readonly calls: number;
+  readonly per_seconds: number;
+}
+
+/** A limit that the gateways of this store have used up together. */
+export interface Exhausted {
+  readonly key: string;
+  /** Milliseconds until one more call may fit. */
+  readonly retry_after_ms: number;
+}
+
+export type Admission = 'admitted' | 'replayed' | Exhausted;
+
 export interface EventFilter {
   readonly event_type?: EventType | undefined;
   readonly execution_id?: string | undefined;
@@ -80,7 +97,91 @@ export interface LastGoodChange {
   readonly contents: ReadonlyMap<string, string>;
 }
 
+/** A credential that OpenBao made for one call: noted before it is used, so that a crash does not leave it alive. */
+export interface LeaseNote {
+  readonly lease_id: string;
+  /** The OpenBao namespace it is of; null: the root of the server. */
+  readonly namespace: string | null;
+  /** The run of a gateway that uses it. */
+  readonly holder: string;
+  /** Milliseconds since the Unix epoch; the call that uses it is over by then. */
+  readonly in_use_until: number;
+}
+
+export interface Leases {
+  /** Resolves when the note is durable. Rejects with AUDIT_UNAVAILABLE. */
+  note(lease: LeaseNote): Promise<void>;
+  /** After it was revoked. Rejects with AUDIT_UNAVAILABLE. */
+  forget(lease_id: string): Promise<void>;
+  /**
+   * Leases that no call uses any more: those past `in_use_until`, and those of holders that are known to be gone.
+   * SQLite is one gateway's own, so every other holder is; where gateways share a store, a living one cannot be told
+   * from a dead one, and time alone decides. Rejects with AUDIT_UNAVAILABLE.
+   */
+  abandoned(holder: string, now: number): Promise<LeaseNote[]>;
+}
+
+/** Whom a binding may serve: an agent by the `sub` of its token, or whoever calls under a security context. */
+export type Grantee = { readonly kind: 'agent' | 'context'; readonly name: string };
+
+export interface CredentialGrant {
+  readonly id: string;
+  readonly grantee: Grantee;
+  /** Milliseconds since the Unix epoch; null: until the binding is revoked. */
+  readonly expires_at: number | null;
+}
+
+/** That a user has put a secret for a provider into OpenBao, and whom it may serve. The secret is not in it. */
+export interface CredentialBinding {
+  readonly id: string;
+  readonly tenant_id: string | null;
+  /** The `sub` of the user. */
+  readonly owner: string;
+  readonly provider: string;
+  /** Key of the secret in the tenant's part of OpenBao's KV store. */
+  readonly secret_path: string;
+  readonly status: 'active' | 'revoked';
+  /** ISO 8601 UTC. */
+  readonly created_at: string;
+  readonly grants: readonly CredentialGrant[];
+}
+
+/** Who asks for a user's credential. */
+export interface BindingQuery {
+  readonly tenant_id: string | null;
+  readonly provider: string;
+  /** Only bindings of this user; null: of anybody who granted it to this agent or context. */
+  readonly owner: string | null;
+  readonly agent: string;
+  readonly context: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: number;
+}
+
+export interface BindingFilter {
+  /** undefined: of every tenant; null: of none. */
+  readonly tenant_id?: string | null | undefined;
+  readonly owner?: string | undefined;
+  readonly provider?: string | undefined;
+}
+
+/** The tables `credential_bindings` and `credential_grants` (migrations/credential-bindings.ts). */
+export interface CredentialBindings {
+  /** One durable unit with its grants. Rejects with INVALID_ARGUMENTS when its owner has an active one of the provider. */
+  add(binding: CredentialBinding): Promise<void>;
+  /** In order of creation, revoked ones too. */
+  list(filter: BindingFilter): Promise<CredentialBinding[]>;
+  /** Active bindings with a grant in force for the agent or the context; two at most, to tell one from several. */
+  granted(query: BindingQuery): Promise<CredentialBinding[]>;
+  /** Whether there was an active one of this id. */
+  revoke(id: string): Promise<boolean>;
+}
+
 export interface Store extends EventReader {
+  readonly sessions: Sessions;
+  readonly leases: Leases;
+  /** null: this store keeps none. SQLite does not: they belong to users, who outlive one machine's file. */
+  readonly bindings: CredentialBindings | null;
   /** Rejects with AUDIT_UNAVAILABLE when the store cannot be read. */
   loadLastGood(): Promise<LastGood>;
   /** One durable unit; contents that no row names any more are forgotten. Rejects with AUDIT_UNAVAILABLE. */
@@ -88,12 +189,90 @@ export interface Store extends EventReader {
   /** Resolves when the events are durable. Rejects with AUDIT_UNAVAILABLE, and then none of them is stored. */
   append(events: readonly AuditEvent[]): Promise<void>;
   /**
-   * One atomic unit: claims the replay id and, when it was free, appends the events. Resolves, when that is durable,
-   * to whether the id was free. Rejects with AUDIT_UNAVAILABLE, and then neither claim nor event is stored.
+   * One atomic unit: claims the replay id and, when it was free, counts the call and appends the events. Resolves,
+   * when that is durable, to how it went; unless `admitted`, neither event nor count is stored, and when a limit is
+   * used up the id stays free. A store of one gateway leaves limits to that gateway's memory and finds none used up.
+   * Rejects with AUDIT_UNAVAILABLE, and then nothing is stored.
    */
-  admit(claim: ReplayClaim, events: readonly AuditEvent[]): Promise<boolean>;
+  admit(claim: ReplayClaim, events: readonly AuditEvent[], counts?: readonly Count[]): Promise<Admission>;
   /** Forgets replay ids that expired before `now` (milliseconds since the Unix epoch); resolves to how many. */
   purgeReplay(now: number): Promise<number>;
+  /**
+   * Forgets the oldest events, those stored before `before` (milliseconds since the Unix epoch); a store may keep some
+   * of them a few days longer. Where the chains begin from then on is said in an event of its own, AuditTrimmed.
+   * Resolves to how many were forgotten. Rejects with AUDIT_UNAVAILABLE.
+   */
+  trim(before: number): Promise<number>;
+  /** Says what this gateway is now; every few seconds, or the others take it for gone. Rejects with AUDIT_UNAVAILABLE. */
+  announce(presence: Presence): Promise<void>;
+  /** The gateways that use this store now, the longest running first. Rejects with AUDIT_UNAVAILABLE. */
+  replicas(): Promise<Replica[]>;
+}
+
+/** What a gateway says of itself. */
+export interface Presence {
+  /** Where its data plane listens. */
+  readonly address: string;
+  /** Of the snapshot in force; null: there is none. */
+  readonly revision: string | null;
+}
+
+export interface Replica extends Presence {
+  /** One run of a gateway. */
+  readonly instance: string;
+  readonly version: string;
+  /** ISO 8601 UTC, by the clock of the store. */
+  readonly started_at: string;
+  readonly seen_at: string;
+}
+
+/** An agent's run, provisioned or attested: its key, and what its token may do. The token itself is not kept. */
+export interface Session {
+  readonly execution_id: string;
+  /** The `sub` of its token. */
+  readonly agent_id: string;
+  readonly tenant_id: string | null;
+  readonly security_context: string;
+  /** The Ed25519 key that signs its envelopes: 32 bytes as base64url. */
+  readonly public_key: string;
+  /** SHA-256 of the security token, hex. */
+  readonly token_digest: string;
+  /** null: every tool that the context allows; an empty list allows none. */
+  readonly allowed_tool_patterns: readonly string[] | null;
+  /** Milliseconds since the Unix epoch, as all times of a session. */
+  readonly created_at: number;
+  readonly expires_at: number;
+  readonly revoked_at: number | null;
+}
+
+export interface SessionFilter {
+  /** undefined: of every tenant; null: of none. */
+  readonly tenant_id?: string | null | undefined;
+  /** Only those that are neither revoked nor expired at this time. */
+  readonly active_at?: number | undefined;
+  /** Only those after this one, in the order of the list (keyset paging). */
+  readonly after?: Pick<Session, 'created_at' | 'execution_id'> | undefined;
+  /** 100 unless told, 1,000 at most. */
+  readonly limit?: number | undefined;
+}
+
+/** All of them reject with AUDIT_UNAVAILABLE. A session that was revoked or has expired is never active again. */
+export interface Sessions {
+  /**
+   * One durable unit with its events: a new session, or an active one of the same execution replaced. `ended`: that one
+   * was revoked or has expired, and nothing was stored.
+   */
+  save(
+    session: Session,
+    now: number,
+    events: readonly AuditEvent[],
+  ): Promise<'created' | 'replaced' | 'ended'>;
+  /** null: there is none. What another gateway did is seen within half a second, what this one did at once. */
+  get(execution_id: string): Promise<Session | null>;
+  /** In order of creation, the newest first. */
+  list(filter: SessionFilter): Promise<Session[]>;
+  /** One durable unit with its events, which are stored when it was active. Resolves to whether it was. */
+  revoke(execution_id: string, now: number, events: readonly AuditEvent[]): Promise<boolean>;
 }
 
 export type OpenFailure =

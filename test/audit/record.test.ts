@@ -120,3 +120,12 @@ test('on a real store the events of a call are in the order they happened', asyn
   expect(events.map((event) => event.id)).toEqual(events.map((_, index) => `id-${index + 1}`));
   expect(events.at(-1)?.event_type).toBe('WorkflowInvocationCompleted');
 });
+
+test('what comes after the outcome is written at once', async () => {
+  const { recorder, appends, written } = aRecorder();
+  const concluded = recorder.conclude(done);
+  appends[0]?.resolve();
+  await concluded;
+  recorder.record(step(1));
+  expect(written()).toEqual([['WorkflowInvocationCompleted'], [1]]);
+});

@@ -50,6 +50,8 @@ const cold = cliTool({
 });
 const warm: CliTool = { ...cold, prewarm: 1 };
 
+const NO_CREDENTIALS = { forContainer: async () => null, resolve: async () => null };
+
 async function call(runner: CliRunner, tool: CliTool): Promise<void> {
   const judged = judgeCliArguments(tool, { subcommand: 'hello' });
   if ('problem' in judged) throw new Error(judged.problem.message);
@@ -61,6 +63,7 @@ async function call(runner: CliRunner, tool: CliTool): Promise<void> {
       security_context: 'bench',
       timeout_ms: 120_000,
     },
+    credentials: NO_CREDENTIALS,
     signal: new AbortController().signal,
     onAllowed: async () => {},
   });
@@ -103,7 +106,6 @@ async function measure(engine: TestEngine): Promise<Record<string, unknown>> {
     engines,
     instance: thisInstance(),
     egress: createEgress(),
-    credentials: { container: async () => null, fields: async () => null },
     clock: systemClock,
     log: silentLog,
   });
@@ -112,7 +114,7 @@ async function measure(engine: TestEngine): Promise<Record<string, unknown>> {
     while (!(await containersLeft(engine)).some((one) => /warm-.* running$/.test(one))) await sleep(50);
     await sleep(200);
   };
-  runner.prepare([warm]);
+  runner.prepare([warm], () => ({ ...NO_CREDENTIALS, end: async () => {} }));
   const kinds: readonly (readonly [string, () => Promise<void>, (() => Promise<void>)?])[] = [
     [`${engine.name} run --rm`, () => runProgram(engine)],
     ['bare API sequence', () => bareSequence(engines, image)],
@@ -129,7 +131,7 @@ async function measure(engine: TestEngine): Promise<Record<string, unknown>> {
       if (round >= 0) times.get(what)?.push(performance.now() - started);
     }
   }
-  runner.prepare([]);
+  runner.prepare([], () => ({ ...NO_CREDENTIALS, end: async () => {} }));
   const bare = quantile(times.get('bare API sequence') ?? [], 0.5);
   const rows: Row[] = [...times].map(([what, all]) => ({
     what,

@@ -22,7 +22,7 @@ export function createKey(): Key {
 }
 
 /** The body of one request: an MCP tools/call in a signed envelope. */
-export function signedCall(issuer: KeyObject, agent: KeyObject, index: number): string {
+export function signedCall(issuer: KeyObject, agent: KeyObject, index: number, tenant?: string): string {
   const now = Math.floor(Date.now() / 1000);
   const token = signedToken(issuer, {
     aud: AUDIENCE,
@@ -32,6 +32,7 @@ export function signedCall(issuer: KeyObject, agent: KeyObject, index: number): 
     jti: randomUUID(),
     scp: CONTEXT,
     sub: 'bench-agent',
+    ...(tenant !== undefined && { tenant_id: tenant }),
   });
   // Keys in canonical order, so that the floor need not sort them.
   const payload = {

@@ -1,5 +1,6 @@
 /** The floor's table: rows of one turn of the event loop are one commit, on the disk before their callers go on. */
 import Database from 'better-sqlite3';
+import pg from 'pg';
 
 export interface Rows {
   insert(id: string, payload: string): Promise<void>;
@@ -38,6 +39,41 @@ export function openRows(path: string): Rows {
     insert: (id, payload) =>
       new Promise((resolve, reject) => {
         if (waiting.length === 0) setImmediate(commit);
+        waiting.push({ id, payload, resolve, reject });
+      }),
+  };
+}
+
+/** In Postgres: one insert of many rows, and while it is under way the next ones gather. */
+export async function openPostgresRows(url: string): Promise<Rows> {
+  const client = new pg.Client(url);
+  await client.connect();
+  await client.query('CREATE TABLE IF NOT EXISTS floor (id TEXT PRIMARY KEY, payload TEXT NOT NULL)');
+  let waiting: Waiting[] = [];
+  let busy = false;
+  const commit = async (): Promise<void> => {
+    busy = true;
+    while (waiting.length > 0) {
+      const rows = waiting;
+      waiting = [];
+      const values = [rows.map(({ id }) => id), rows.map(({ payload }) => payload)];
+      try {
+        await client.query({
+          name: 'insert',
+          text: 'INSERT INTO floor SELECT * FROM unnest($1::text[], $2::text[])',
+          values,
+        });
+        for (const row of rows) row.resolve();
+      } catch (error) {
+        for (const row of rows) row.reject(error);
+      }
+    }
+    busy = false;
+  };
+  return {
+    insert: (id, payload) =>
+      new Promise((resolve, reject) => {
+        if (waiting.length === 0 && !busy) setImmediate(commit);
         waiting.push({ id, payload, resolve, reject });
       }),
   };

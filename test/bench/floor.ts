@@ -9,19 +9,20 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Agent, type Dispatcher } from 'undici';
 import type { Key } from './envelopes.ts';
-import { openRows } from './floor-rows.ts';
+import { openPostgresRows, openRows } from './floor-rows.ts';
 
 export interface FloorOptions {
   readonly upstream: string;
+  /** A SQLite file, or the URL of a Postgres database. */
   readonly database: string;
   readonly issuer: Key;
   readonly agent: Key;
 }
 
-serve(JSON.parse(process.argv[2] ?? '') as FloorOptions);
+await serve(JSON.parse(process.argv[2] ?? '') as FloorOptions);
 
-function serve({ upstream, database, issuer, agent }: FloorOptions): void {
-  const rows = openRows(database);
+async function serve({ upstream, database, issuer, agent }: FloorOptions): Promise<void> {
+  const rows = database.startsWith('postgres:') ? await openPostgresRows(database) : openRows(database);
   const issuerKey = createPublicKey({ key: issuer.public_jwk, format: 'jwk' });
   const agentKey = createPublicKey({ key: agent.public_jwk, format: 'jwk' });
   const dispatcher = new Agent({ connections: 128, pipelining: 1 });

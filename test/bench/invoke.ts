@@ -16,6 +16,7 @@ import {
   type Target,
 } from './processes.ts';
 import { writeGateway } from './setup.ts';
+import { table } from './table.ts';
 
 const FULL = process.env.BENCH_FULL === '1';
 const ROUNDS = 4;
@@ -61,7 +62,7 @@ function asker(load: LoadGenerator, keys: { issuer: Key; agent: Key }): Ask {
   return async (target, connections, calls) => {
     // Signed before the clock starts; the generator does both, so that the envelopes need not travel.
     const before = await target.cpu();
-    const result = await load.run({ url: target.url, calls, connections, ...keys });
+    const result = await load.run({ urls: [target.url], calls, connections, ...keys });
     return { calls, ...result, cpu_us: (await target.cpu()) - before };
   };
 }
@@ -138,11 +139,6 @@ function print(
   memory: readonly MemorySample[],
   goals: ReturnType<typeof summary>,
 ): void {
-  const table = (rows: readonly (readonly (string | number)[])[]) => {
-    const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
-    for (const row of rows)
-      console.log(`  ${row.map((cell, i) => String(cell).padStart(widths[i]!)).join('   ')}`);
-  };
   console.log('\nSigned calls through a workflow of one step\n');
   table([
     ['connections', '', 'calls/s', 'p50 ms', 'p99 ms', 'CPU us/call'],

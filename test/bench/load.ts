@@ -8,11 +8,14 @@ import { connect } from 'node:net';
 import { type Key, signedCall } from './envelopes.ts';
 
 export interface Round {
-  readonly url: string;
+  /** Connections go to these in turn. */
+  readonly urls: readonly string[];
   readonly calls: number;
   readonly connections: number;
   readonly issuer: Key;
   readonly agent: Key;
+  /** The tenant of the tokens; none unless told. */
+  readonly tenant?: string;
 }
 
 export interface RoundResult {
@@ -31,20 +34,22 @@ process.on('message', async (round: Round) => {
 process.on('disconnect', () => process.exit());
 process.send?.({ ready: true });
 
-async function run({ url, calls, connections, issuer, agent }: Round): Promise<RoundResult> {
-  const target = new URL(url);
+async function run({ urls, calls, connections, issuer, agent, tenant }: Round): Promise<RoundResult> {
+  const targets = urls.map((url) => new URL(url));
   const [issuerKey, agentKey] = [issuer, agent].map(({ private_jwk }) =>
     createPrivateKey({ key: private_jwk, format: 'jwk' }),
   );
   const requests = Array.from({ length: calls }, (_, index) =>
-    requestBytes(target.host, signedCall(issuerKey!, agentKey!, index)),
+    requestBytes(targets[0]!.host, signedCall(issuerKey!, agentKey!, index, tenant)),
   );
   const latencies_ms: number[] = [];
   let next = 0;
   const take = () => requests[next++];
   const started = performance.now();
   await Promise.all(
-    Array.from({ length: connections }, () => connection(target, take, (ms) => latencies_ms.push(ms))),
+    Array.from({ length: connections }, (_, index) =>
+      connection(targets[index % targets.length]!, take, (ms) => latencies_ms.push(ms)),
+    ),
   );
   return { elapsed_ms: performance.now() - started, latencies_ms };
 }

@@ -1,5 +1,6 @@
 /** Starts the processes of a benchmark run, and talks with them. */
 import { type ChildProcess, fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,7 +39,7 @@ export async function startFloor(options: FloorOptions): Promise<Target> {
  * profiles, one a thread.
  */
 export async function startGateway(dir: string): Promise<Target> {
-  const ready = join(dir, 'ready.json');
+  const ready = join(dir, `ready-${randomUUID()}.json`);
   const main = join(HERE, '../../src/main.ts');
   const args = ['serve', '--config', join(dir, 'gateway.yaml'), '--ready-file', ready];
   const profiles = process.env.BENCH_PROFILE;

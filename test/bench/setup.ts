@@ -3,26 +3,51 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AUDIENCE, CONTEXT, ISSUER, type Key, TOOL } from './envelopes.ts';
 
-/** Writes gateway.yaml and gateway.d below `dir`. */
-export function writeGateway(dir: string, upstream: string, issuer: Key, agent: Key): void {
-  mkdirSync(join(dir, 'gateway.d'));
-  mkdirSync(join(dir, 'data'), { mode: 0o700 });
-  writeFileSync(join(dir, 'gateway.yaml'), processConfiguration(dir));
-  writeFileSync(join(dir, 'gateway.d/bench.yaml'), manifests(upstream, issuer, agent));
+export interface GatewaySetup {
+  /** URL of the database; a SQLite file below `dir` unless told. */
+  readonly database?: string;
+  /** What a call counts against; its capability's limit unless told. */
+  readonly limits?: 'none' | 'capability' | 'capability and tenant';
 }
 
-function processConfiguration(dir: string): string {
+/** The tenant whose limit calls count against, where the set-up says so. */
+export const TENANT = 'bench';
+
+/** Writes gateway.yaml and gateway.d below `dir`. */
+export function writeGateway(
+  dir: string,
+  upstream: string,
+  issuer: Key,
+  agent: Key,
+  setup: GatewaySetup = {},
+): void {
+  mkdirSync(join(dir, 'gateway.d'));
+  mkdirSync(join(dir, 'data'), { mode: 0o700 });
+  writeFileSync(join(dir, 'gateway.yaml'), processConfiguration(dir, setup.database));
+  writeFileSync(
+    join(dir, 'gateway.d/bench.yaml'),
+    manifests(upstream, issuer, agent, setup.limits ?? 'capability'),
+  );
+}
+
+function processConfiguration(dir: string, database?: string): string {
   return `apiVersion: seal.gateway/v1
 kind: GatewayConfig
 spec:
   manifests: {dir: ${join(dir, 'gateway.d')}}
   network: {bind_addr: "127.0.0.1:0", control_bind_addr: "127.0.0.1:0", metrics_bind_addr: "127.0.0.1:0"}
-  database: {url: "sqlite://${join(dir, 'data', 'gateway.db')}"}
+  database: {url: "${database ?? `sqlite://${join(dir, 'data', 'gateway.db')}`}"}
   log: {level: warn}
 `;
 }
 
-function manifests(upstream: string, issuer: Key, agent: Key): string {
+function manifests(
+  upstream: string,
+  issuer: Key,
+  agent: Key,
+  limits: NonNullable<GatewaySetup['limits']>,
+): string {
+  const limit = 'rate_limit: {calls: 1000000, per_seconds: 60}';
   return `apiVersion: seal.gateway/v1
 kind: TokenIssuer
 metadata: {name: bench}
@@ -43,8 +68,15 @@ spec:
   deny_list: ["*.delete"]
   capabilities:
     - tool_pattern: "customer.*"
-      rate_limit: {calls: 1000000, per_seconds: 60}
+      ${limits === 'none' ? '' : limit}
       max_response_size: 65536
+---
+apiVersion: seal.gateway/v1
+kind: Tenant
+metadata: {name: ${TENANT}}
+spec:
+  display_name: Bench
+  ${limits === 'capability and tenant' ? limit : ''}
 ---
 apiVersion: seal.gateway/v1
 kind: ApiSpec

@@ -33,6 +33,7 @@ export async function serveGateway(
       envelope: null,
       asked: null,
       caller: null,
+      user_token: null,
       recorded: true,
     };
     if (refusal !== undefined) throw new CallError(refusal, call);
@@ -66,6 +67,7 @@ export async function serveGateway(
     verifyOperator: null,
     notReady: () => null,
     revision: () => 'rev-1',
+    openbao: () => null,
   });
   const listener = await listen(app.callback(), {
     bind_addr: '127.0.0.1:0',

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
@@ -7,7 +8,10 @@ import { readTree } from '../../src/manifest/tree.ts';
 import type { AppliedSet } from '../../src/reconcile/compile.ts';
 import { writeInForce } from '../../src/reconcile/in-force.ts';
 import { appliedOf, compileSide, type Plan, type Side } from '../../src/reconcile/plan.ts';
+import { serveUpstream } from '../execute/upstream.ts';
 import { directory, type Files, put } from '../manifest/directory.ts';
+import { OPENAPI, workflow } from '../manifest/texts.ts';
+import { reconcile } from '../reconcile/reconciled.ts';
 import { repository, scratchDir } from '../reconcile/repository.ts';
 import { serveControl } from '../serve/http/control/served.ts';
 import { runCli } from './run.ts';
@@ -251,5 +255,45 @@ describe('of the running gateway', () => {
     expect((await runCli(['plan', '--from', closed, directory()])).err).toContain(
       'this gateway knows no operators',
     );
+  });
+});
+
+describe('of a document behind a URL', () => {
+  const apiAt = (url: string, text: string, more = ''): string =>
+    `apiVersion: seal.gateway/v1\nkind: ApiSpec\nmetadata: {name: crm}\nspec:\n  source: {url: "${url}", sha256: ${hash('sha256', text, 'hex')}}\n  egress: {allow_private: true}\n${more}`;
+
+  test('that was not fetched says so, and no tool vanishes', async () => {
+    const api = apiAt('http://127.0.0.1:9/openapi.yaml', OPENAPI);
+    const before = directory({ 'api.yaml': api, 'find.yaml': workflow('find') });
+    const after = directory({ 'api.yaml': `${api}  timeout_ms: 5\n`, 'find.yaml': workflow('find') });
+    const { code, out } = await runCli(['plan', '--from', before, after]);
+    expect(code).toBe(0);
+    expect(out).toContain('/spec/timeout_ms');
+    expect(out).toContain('warning: the document is not fetched here, so its operations were not checked');
+    expect(out).not.toContain('ToolWorkflow find');
+    expect(out).toContain('0 to remove');
+  });
+
+  test('is that of the gateway when it has the same digest; else --fetch asks for it', async () => {
+    const { url, requests } = await serveUpstream((_, response) => response.end(OPENAPI));
+    const api = apiAt(url, OPENAPI);
+    const dir = directory({ 'api.yaml': api, 'find.yaml': workflow('find') });
+    const gateway = await reconcile(dir, {
+      dir: null,
+      fetchDocument: async () => Buffer.from(OPENAPI),
+    });
+    const control = await serveControl({
+      manifests: () => writeInForce(gateway.applied(), gateway.status().revision),
+    });
+    const from = ['plan', '--from', 'gateway', '--control', control];
+    const same = await runCli([...from, dir]);
+    expect(same.out).toContain('No changes.');
+    expect(same.out).not.toContain('not fetched');
+    put(dir, { 'find.yaml': workflow('find').replace('getThing', 'getThink') });
+    expect((await runCli([...from, dir])).out).toContain('did you mean getThing?');
+    expect(requests).toHaveLength(0);
+    const fetched = await runCli(['plan', '--from', directory({}), dir, '--fetch']);
+    expect(fetched.out).toContain('did you mean getThing?');
+    expect(requests.length).toBeGreaterThan(0);
   });
 });

@@ -100,3 +100,28 @@ test('the container engine is told where there are CLI tools', () => {
   expect(lineOf(none)).toBe('no container engine: unix:///var/run/docker.sock: ENOENT');
   expect(lineOf(none, GOOD as typeof GOOD & { manifests: typeof manifests })).toBe('');
 });
+
+test('where credentials come from is told', () => {
+  const openbao = {
+    addr: 'https://bao.example',
+    method: 'approle',
+    health: 'active',
+    version: '2.1.0',
+    logged_in: true,
+    expires_at: '2026-01-01T13:00:00.000Z',
+    problem: null,
+  } as const;
+  const credentials = { openbao, development_providers: [], open_leases: 2 };
+  expect(statusText({ ...GOOD, credentials }, NOW)).toContain(
+    '\nOpenBao is active, logged in by approle until 2026-01-01T13:00:00.000Z; leases in use: 2\n',
+  );
+  const problem = 'the gateway cannot log in to OpenBao: OpenBao is sealed';
+  const sealed = { ...openbao, health: 'sealed', logged_in: false, expires_at: null, problem } as const;
+  expect(statusText({ ...GOOD, credentials: { ...credentials, openbao: sealed } }, NOW)).toContain(
+    `\nOpenBao is sealed, ${problem}; leases in use: 2\n`,
+  );
+  const development = { openbao: null, development_providers: ['files'], open_leases: 0 } as const;
+  expect(statusText({ ...GOOD, credentials: development }, NOW)).toContain(
+    '\nDEVELOPMENT: secrets come from this machine (files)\n',
+  );
+});

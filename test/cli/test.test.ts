@@ -1,8 +1,11 @@
 import { execFileSync } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { serveUpstream } from '../execute/upstream.ts';
 import { directory, type Files } from '../manifest/directory.ts';
+import { apiSpec, OPENAPI, workflow } from '../manifest/texts.ts';
 import { runCli } from './run.ts';
 
 const crm = readFileSync(new URL('../golden/validate/valid/crm.openapi.yaml', import.meta.url), 'utf8');
@@ -381,4 +384,23 @@ describe('an error', () => {
     expect((await runCli(['test', other])).err).toContain('dir.test.yaml cannot be read');
     expect((await runCli(['test', join(other, 'gone')])).err).toContain('gone cannot be read: ENOENT');
   });
+});
+
+test('a workflow whose document is behind a URL is tested with --fetch alone', async () => {
+  const { url, requests } = await serveUpstream((_, response) => response.end(OPENAPI));
+  const source = `source: {url: "${url}", sha256: ${hash('sha256', OPENAPI, 'hex')}}`;
+  const dir = directory({
+    'api.yaml': apiSpec()
+      .replace(/source: \{.*?\}/, source)
+      .replace('timeout_ms: 1000', 'egress: {allow_private: true}'),
+    'find.yaml': workflow('find'),
+    'a.test.yaml': tests({
+      workflows: [{ tool: 'find', arguments: { id: '1' }, replies: { get: [{ body: 1 }] }, output: 1 }],
+    }),
+  });
+  const offline = await runCli(['test', dir]);
+  expect(offline.code).toBe(1);
+  expect(offline.out).toContain('the document of ApiSpec crm is not fetched here; add --fetch');
+  expect(requests).toHaveLength(0);
+  expect(await runCli(['test', dir, '--fetch'])).toMatchObject({ code: 0, err: '' });
 });

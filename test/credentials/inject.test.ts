@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { injectCredential, requestCredentials } from '../../src/credentials/inject.ts';
+import { injectCredential, injectIntoContainer } from '../../src/credentials/inject.ts';
 import type { ResolvedCredential } from '../../src/credentials/resolve.ts';
 import { type RequestSecrets, reveal, Secret } from '../../src/credentials/secret.ts';
 
 const token: ResolvedCredential = { value: new Secret('s3cret'), fields: {} };
+const secretsOf = (map: Readonly<Record<string, Secret>>) =>
+  Object.fromEntries(Object.entries(map).map(([name, secret]) => [name, reveal(secret)]));
 const pair: ResolvedCredential = {
   value: null,
   fields: { user: new Secret('änn'), pass: new Secret('p:ss') },
@@ -80,14 +82,35 @@ describe('injectCredential', () => {
   });
 });
 
-describe('requestCredentials', () => {
-  it('gives null for an API without a credential, else what to add', async () => {
-    const credentials = requestCredentials({ static_ref: async () => token });
-    expect(await credentials({ credential: { kind: 'none' }, inject: { kind: 'bearer' } })).toBeNull();
-    const secrets = await credentials({
-      credential: { kind: 'static_ref', key: 'k' },
-      inject: { kind: 'bearer' },
-    });
-    expect(opened(secrets as RequestSecrets).headers).toEqual({ authorization: 'Bearer s3cret' });
+describe('injectIntoContainer', () => {
+  it('fills variables from fields', () => {
+    const { env, files, stdin } = injectIntoContainer(
+      { kind: 'env', fields: { A: 'user', B: 'pass' } },
+      pair,
+    );
+    expect(secretsOf(env)).toEqual({ A: 'änn', B: 'p:ss' });
+    expect([files, stdin]).toEqual([[], null]);
+  });
+
+  it('makes a file of a field, or of the only one', () => {
+    const path = '/run/secrets/key';
+    const named = injectIntoContainer({ kind: 'file', path, field: 'pass' }, pair);
+    expect(named.files[0]?.path).toBe(path);
+    expect(reveal(named.files[0]!.content)).toBe('p:ss');
+    const only = injectIntoContainer({ kind: 'file', path }, token);
+    expect(reveal(only.files[0]!.content)).toBe('s3cret');
+  });
+
+  it('writes to standard input', () => {
+    expect(reveal(injectIntoContainer({ kind: 'stdin' }, token).stdin!)).toBe('s3cret');
+  });
+
+  it('refuses a field that is not there, several without a name, and a NUL in a variable', () => {
+    const fail = (run: () => unknown) =>
+      expect(run).toThrow(expect.objectContaining({ name: 'CREDENTIAL_UNAVAILABLE' }));
+    fail(() => injectIntoContainer({ kind: 'env', fields: { A: 'none' } }, pair));
+    fail(() => injectIntoContainer({ kind: 'stdin' }, pair));
+    const nul = { value: null, fields: { a: new Secret('x\0y') } };
+    fail(() => injectIntoContainer({ kind: 'env', fields: { A: 'a' } }, nul));
   });
 });

@@ -422,6 +422,7 @@ describe('on the way', () => {
     const events = await eventsAs(answer, [
       'ToolCallAuthorized',
       'WorkflowInvocationStarted',
+      ...(row.name === 'CREDENTIAL_UNAVAILABLE' ? ['CredentialExchangeFailed'] : []),
       'WorkflowStepExecuted',
       'WorkflowInvocationFailed',
     ]);

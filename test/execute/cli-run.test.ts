@@ -3,12 +3,13 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { createMask } from '../../src/credentials/mask.ts';
 import { Secret } from '../../src/credentials/secret.ts';
 import { NAME_PREFIX } from '../../src/execute/container-create.ts';
 import { thisInstance } from '../../src/execute/instance.ts';
 import { newId } from '../../src/ids.ts';
 import { containersLeft, describeOnEngines, haveBusybox, socketOf } from '../support/engines.ts';
-import { callOf, runnerOn, shell } from './cli-running.ts';
+import { callOf, prepare, runnerOn, shell } from './cli-running.ts';
 
 const PATIENTLY = { timeout: 20_000, interval: 100 };
 
@@ -225,19 +226,29 @@ describeOnEngines('a call in a container', (engine) => {
   });
 
   describe('with a credential', () => {
+    const content = new Secret('first-secret-line\nsecond-secret-line');
+    const mask = createMask();
+    mask.add(content);
     const credentials = {
-      container: async () => ({
+      forContainer: async () => ({
         env: {},
-        files: [{ path: '/run/secrets/token', content: new Secret('first-secret-line\nsecond-secret-line') }],
+        files: [{ path: '/run/secrets/token', content }],
+        stdin: null,
+        mask,
       }),
     };
+    const bearer = (script: string) =>
+      shell(script, {
+        credential: { static_ref: { key: 'a' } },
+        inject: { file: { path: '/run/secrets/token' } },
+      });
 
     test('reads it from a file in memory, which nobody else sees', async () => {
       const call_id = newId();
       const runner = runnerOn({ address, credentials });
       const call = callOf(
         runner,
-        shell('wc -c < /run/secrets/token; env; mount | grep /run/secrets; sleep 1'),
+        bearer('wc -c < /run/secrets/token; env; mount | grep /run/secrets; sleep 1'),
         { call_id },
       );
       await expect
@@ -257,15 +268,30 @@ describeOnEngines('a call in a container', (engine) => {
 
     test('that it prints does not reach the caller', async () => {
       const runner = runnerOn({ address, credentials });
-      const { stdout } = (await callOf(runner, shell('tail -n 1 /run/secrets/token; cat /run/secrets/token')))
-        .result;
+      const { stdout } = (
+        await callOf(runner, bearer('tail -n 1 /run/secrets/token; cat /run/secrets/token'))
+      ).result;
       expect(stdout).toBe('[secret][secret]');
     });
 
     test('is not run where no memory holds it', async () => {
       const runner = runnerOn({ address, credentials, settings: { secrets_dir: tmpdir() } });
-      await expect(callOf(runner, shell('true'))).rejects.toMatchObject({ name: 'CREDENTIAL_UNAVAILABLE' });
+      await expect(callOf(runner, bearer('true'))).rejects.toMatchObject({ name: 'CREDENTIAL_UNAVAILABLE' });
     });
+  });
+
+  test('with a secret on standard input reads it there', async () => {
+    const stdin = new Secret('on-standard-input');
+    const runner = runnerOn({
+      address,
+      credentials: { forContainer: async () => ({ env: {}, files: [], stdin }) },
+    });
+    const tool = shell('wc -c', {
+      stdin: false,
+      credential: { static_ref: { key: 'a' } },
+      inject: { stdin: {} },
+    });
+    expect((await callOf(runner, tool)).result.stdout.trim()).toBe('17');
   });
 
   test('waits for a place, and is refused when too many wait', async () => {
@@ -341,7 +367,7 @@ describeOnEngines('a call in a container', (engine) => {
 
     async function ready(tool: ReturnType<typeof shell>, credentials = {}) {
       const runner = runnerOn({ address, credentials });
-      runner.prepare([tool]);
+      prepare(runner, [tool]);
       await expect.poll(waiting, PATIENTLY).toHaveLength(1);
       return { runner, first: (await waiting())[0]! };
     }
@@ -370,14 +396,17 @@ describeOnEngines('a call in a container', (engine) => {
       await expect.poll(() => containersLeft(engine), PATIENTLY).not.toContain(first);
       // Another waits in its place.
       await expect.poll(waiting, PATIENTLY).toHaveLength(1);
-      runner.prepare([]);
+      prepare(runner, []);
       await expect.poll(waiting, PATIENTLY).toEqual([]);
     });
 
     test('gets the credential of its call', async () => {
-      const tool = warm('test "$TOKEN" = of-this-call && echo well');
-      const container = async () => ({ env: { TOKEN: new Secret('of-this-call') }, files: [] });
-      const { runner } = await ready(tool, { container });
+      const tool = warm('test "$TOKEN" = of-this-call && echo well', {
+        credential: { static_ref: { key: 'a' } },
+        inject: { env: { TOKEN: 'token' } },
+      });
+      const secrets = { env: { TOKEN: new Secret('of-this-call') }, files: [], stdin: null };
+      const { runner } = await ready(tool, { forContainer: async () => secrets });
       expect((await callOf(runner, tool)).result.stdout).toBe('well\n');
     });
 
@@ -391,7 +420,7 @@ describeOnEngines('a call in a container', (engine) => {
     test('is made as it is needed where none waits', async () => {
       const tool = warm('echo well', { prewarm_idle: ['nothing'] });
       const runner = runnerOn({ address });
-      runner.prepare([tool]);
+      prepare(runner, [tool]);
       expect((await callOf(runner, tool)).result.stdout).toBe('well\n');
     });
   });

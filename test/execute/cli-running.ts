@@ -3,6 +3,7 @@ import { onTestFinished } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { type CliInvocation, judgeCliArguments } from '../../src/execute/cli-arguments.ts';
 import {
+  type CliCredentials,
   type CliOutcome,
   type CliRunner,
   type CliRunnerDeps,
@@ -20,7 +21,8 @@ import { testEgress } from './upstream.ts';
 export interface RunnerOptions {
   readonly address: string;
   readonly settings?: Partial<CliRunnerDeps['settings']>;
-  readonly credentials?: Partial<CliRunnerDeps['credentials']>;
+  /** Of every call, and of what is made ahead. */
+  readonly credentials?: Partial<CliCredentials>;
   /** Another than this process: it is what containers are labelled with. */
   readonly instance?: string;
   readonly log?: CliRunnerDeps['log'];
@@ -48,12 +50,21 @@ export function runnerOn({
     // Apart from other test files, whose runners sweep what they do not know.
     instance: instance ?? `${thisInstance()}.${nextNumber()}`,
     egress: testEgress(),
-    credentials: { container: async () => null, fields: async () => null, ...credentials },
     clock: systemClock,
     log,
   });
+  given.set(runner, { ...NONE, ...credentials });
   onTestFinished(() => runner.close(20_000));
   return runner;
+}
+
+/** No credential leads to anything. */
+const NONE: CliCredentials = { forContainer: async () => null, resolve: async () => null };
+const given = new WeakMap<CliRunner, CliCredentials>();
+
+/** Has images pulled and containers started for these tools. */
+export function prepare(runner: CliRunner, tools: readonly CliTool[]): void {
+  runner.prepare(tools, () => ({ ...given.get(runner)!, end: async () => {} }));
 }
 
 let runners = 0;
@@ -90,6 +101,7 @@ export function callOf(runner: CliRunner, tool: CliTool, options: CallOptions = 
     invocation: invocationOf(tool, { subcommand: 'run', stdin: stdin ?? null }),
     call_id,
     security_context: 'tests',
+    credentials: given.get(runner)!,
     signal,
     timeout_ms,
     onAllowed: async () => {},

@@ -7,7 +7,7 @@ import { capturedLog } from '../store/scratch.ts';
 import type { TestEngine } from '../support/engines.ts';
 import { describeWithRegistry, type Pushed, pushBusybox, REGISTRY } from '../support/registry.ts';
 import { PULLER } from '../support/with-engines.ts';
-import { callOf, type RunnerOptions, runnerOn, shell } from './cli-running.ts';
+import { callOf, prepare, type RunnerOptions, runnerOn, shell } from './cli-running.ts';
 
 const nameOf = (): string => `tools/t${newId().slice(-12)}`;
 const registry_credential = { static_ref: { key: 'registry' } };
@@ -50,7 +50,7 @@ async function counted(pushed: Pushed): Promise<{ image: string; manifests: () =
 describeWithRegistry('an image', (engine: TestEngine) => {
   const { address } = engine;
   const runner = (more: Partial<RunnerOptions> = {}) =>
-    runnerOn({ address, credentials: { fields: fieldsOf(PULLER) }, ...more });
+    runnerOn({ address, credentials: { resolve: fieldsOf(PULLER) }, ...more });
   const tool = (image: string, more = {}) =>
     shell('echo well', { image, pull_policy: 'if_not_present', registry_credential, ...more });
 
@@ -80,7 +80,7 @@ describeWithRegistry('an image', (engine: TestEngine) => {
     ])('is not pulled: %s', async (_, registry, fields) => {
       const { by_tag } = await pushBusybox(nameOf());
       const call = callOf(
-        runner({ credentials: { fields: fieldsOf(fields) } }),
+        runner({ credentials: { resolve: fieldsOf(fields) } }),
         tool(by_tag, { registry_credential: registry }),
       );
       await expect(call).rejects.toMatchObject({ name: 'CONTAINER_FAILED', details: { reason: 'image' } });
@@ -89,7 +89,7 @@ describeWithRegistry('an image', (engine: TestEngine) => {
 
     test('is not pulled: one that lacks a field', async () => {
       const { by_tag } = await pushBusybox(nameOf());
-      const call = callOf(runner({ credentials: { fields: fieldsOf({ token: 'x' }) } }), tool(by_tag));
+      const call = callOf(runner({ credentials: { resolve: fieldsOf({ token: 'x' }) } }), tool(by_tag));
       await expect(call).rejects.toMatchObject({ name: 'CREDENTIAL_UNAVAILABLE' });
     });
   });
@@ -118,7 +118,7 @@ describeWithRegistry('an image', (engine: TestEngine) => {
   test('is there before the first call when the manifest says prepull', async () => {
     const { by_tag } = await pushBusybox(nameOf());
     const { log, lines } = capturedLog();
-    runner({ log }).prepare([tool(by_tag, { prepull: true }), tool(`${by_tag}2`)]);
+    prepare(runner({ log }), [tool(by_tag, { prepull: true }), tool(`${by_tag}2`)]);
     await expect
       .poll(() => lines.filter((line) => line.includes('pull')), { timeout: 20_000 })
       .toEqual(['info pulling an image', 'info pulled an image']);

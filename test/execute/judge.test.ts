@@ -37,10 +37,10 @@ async function ask(answer: Answer, changes: Partial<Judge> = {}, call: Partial<J
     asked.push({ request, body });
     answer(request, response, body);
   });
-  const fields = async () =>
+  const resolve = async () =>
     changes.credential === undefined ? null : { value: new Secret('judge-token'), fields: {} };
   const verdict = askJudge(
-    { egress: testEgress(), fields },
+    { egress: testEgress(), credentials: { resolve } },
     judgeAt(url, changes),
     { ...CALL, ...call },
     new AbortController().signal,
@@ -126,7 +126,7 @@ describe('the plain contract', () => {
 
   test('and a judge that is not there is a no', async () => {
     const judge = judgeAt('http://127.0.0.1:1');
-    const deps = { egress: testEgress(), fields: async () => null };
+    const deps = { egress: testEgress(), credentials: { resolve: async () => null } };
     await expect(askJudge(deps, judge, CALL, new AbortController().signal)).rejects.toMatchObject({
       name: 'SEMANTIC_JUDGE_REJECTED',
     });
@@ -135,7 +135,7 @@ describe('the plain contract', () => {
   test('and a caller that goes away ends the question', async () => {
     const caller = new AbortController();
     const { url } = await serveUpstream(() => caller.abort(new Error('gone')));
-    const deps = { egress: testEgress(), fields: async () => null };
+    const deps = { egress: testEgress(), credentials: { resolve: async () => null } };
     await expect(askJudge(deps, judgeAt(url), CALL, caller.signal)).rejects.toThrow('gone');
   });
 });

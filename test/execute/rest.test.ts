@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from '
 import { pipeline } from 'node:stream/promises';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { createMask } from '../../src/credentials/mask.ts';
 import { Secret } from '../../src/credentials/secret.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { type Reply, sendRequest, type UpstreamRequest } from '../../src/execute/rest.ts';
@@ -579,5 +580,47 @@ describe('failures', () => {
       const told = `${error.message} ${JSON.stringify(error.details)} ${String(error.cause)}`;
       expect(told).not.toContain('t0psecret');
     }
+  });
+});
+
+describe('a credential that comes back', () => {
+  const mask = createMask();
+  mask.add(new Secret('gr"ün-4711'));
+  mask.add(new Secret('4711'));
+  const secrets = { headers: {}, query: {}, mask };
+  const JSON_TYPE = 'application/json';
+  const replies: [string, string, string | Uint8Array, unknown][] = [
+    [
+      'in JSON',
+      JSON_TYPE,
+      JSON.stringify({ said: 'x gr"ün-4711 y', n: 4711 }),
+      { said: 'x [secret] y', n: '[secret]' },
+    ],
+    ['in JSON that escapes more', JSON_TYPE, '{"said":"gr\\"\\u00fcn-\\u0034711"}', { said: '[secret]' }],
+    ['in text', 'text/plain', 'x gr"ün-4711 y', 'x [secret] y'],
+    ['in text of Latin-1', 'text/plain; charset=latin1', Buffer.from('gr"ün-4711', 'latin1'), '[secret]'],
+    [
+      'in bytes',
+      'application/octet-stream',
+      'x4711',
+      { base64: Buffer.from('x[secret]').toString('base64') },
+    ],
+    ['in base64', 'text/plain', Buffer.from('gr"ün-4711').toString('base64'), '[secret]='],
+  ];
+  it.each(replies)('is masked %s', async (_, type, body, value) => {
+    expect((await replyTo(answer(type, body), { secrets })).value).toEqual(value);
+  });
+
+  it('is masked in headers', async () => {
+    const { headers } = await replyTo(
+      (_, response) => response.writeHead(200, { 'x-echo': 'key 4711' }).end(),
+      { secrets },
+    );
+    expect(headers['x-echo']).toBe('key [secret]');
+  });
+
+  it('is masked in what an error quotes', async () => {
+    const error = await rejection(replyTo(answer(JSON_TYPE, 'no JSON: 4711'), { secrets }));
+    expect(error.details.excerpt).toBe('no JSON: [secret]');
   });
 });

@@ -1,8 +1,9 @@
 /** Workflows as they are written: compiled as the reconciler does, and run against servers on loopback. */
-import { requestCredentials } from '../../src/credentials/inject.ts';
+
 import { runWorkflow, type StepEvent, type WorkflowDeps } from '../../src/execute/workflow.ts';
 import { type Json, visible, type WorkflowTool } from '../../src/snapshot/snapshot.ts';
 import { createCompiler } from '../reconcile/compiled.ts';
+import { credentialsOf } from '../support/principal.ts';
 import { bodyOf, serveUpstream, testEgress, type Upstream } from './upstream.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -63,7 +64,7 @@ export function run(tool: WorkflowTool, input: Record<string, unknown> = {}, opt
   const pauses: number[] = [];
   const deps: WorkflowDeps = {
     egress: testEgress(),
-    credentials: requestCredentials({}),
+    credentials: credentialsOf({}).forApi,
     clock: { now: () => 0, monotonic: () => performance.now() },
     random: () => 1,
     pause: async (ms) => void pauses.push(ms),

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { requestCredentials } from '../../src/credentials/inject.ts';
 import { Secret } from '../../src/credentials/secret.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { compileQuery } from '../../src/execute/jsonpath.ts';
@@ -7,6 +6,7 @@ import { compileTemplate } from '../../src/execute/template.ts';
 import { failedStep, runWorkflow, type StepEvent, type WorkflowDeps } from '../../src/execute/workflow.ts';
 import { literalOperation } from '../../src/openapi/request.ts';
 import type { Api, Json, Step, Template, WorkflowTool } from '../../src/snapshot/snapshot.ts';
+import { credentialsOf } from '../support/principal.ts';
 import { apiOf, bodyOf, rejection, serveUpstream, testEgress, type Upstream } from './upstream.ts';
 
 interface GivenStep extends Partial<Pick<Step, 'on_error' | 'defaults' | 'expect_status'>> {
@@ -82,7 +82,7 @@ function run(tool: WorkflowTool, options: Options = {}) {
   let ticks = 0;
   const deps: WorkflowDeps = {
     egress: testEgress(),
-    credentials: requestCredentials({}),
+    credentials: credentialsOf({}).forApi,
     clock: { now: () => 0, monotonic: () => (ticks += 7) },
     ...options.deps,
   };
@@ -564,12 +564,12 @@ describe('credentials', () => {
     const { api, upstream } = await routes({ '/a': [200, 1] });
     const other = await routes({ '/b': [200, 2] });
     let given = 0;
-    const credentials = requestCredentials({
+    const credentials = credentialsOf({
       static_ref: async ({ key }) => {
         given++;
         return { value: new Secret(`value of ${key}`), fields: {} };
       },
-    });
+    }).forApi;
     const guarded: Api = { ...api, credential: { kind: 'static_ref', key: 'crm' }, inject };
     const steps = [
       { name: 'a', api: guarded, path: '/a', headers: { 'x-api-key': 'mine' } },

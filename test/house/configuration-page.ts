@@ -27,25 +27,26 @@ export const SHORT_NAMES: Readonly<Record<string, string>> = {
   SEAL_GATEWAY_GRPC_BIND: 'network.grpc_bind_addr',
   SEAL_GATEWAY_DB: 'database.url',
   SEAL_GATEWAY_UI_ENABLED: 'ui.enabled',
+  SEAL_GATEWAY_OPENBAO_ADDR: 'credentials.openbao.addr',
+  SEAL_GATEWAY_OPENBAO_TOKEN: 'credentials.openbao.auth.token',
+  SEAL_GATEWAY_OPENBAO_KV_MOUNT: 'credentials.openbao.kv_mount',
 };
 
 const groups: Readonly<Record<string, Setting>> = JSON.parse(readText('schemas/GatewayConfig.schema.json'))
   .properties.spec.properties;
 
 export const KEYS: readonly Key[] = Object.entries(groups).flatMap(([group, setting]) =>
-  keysOf(group, '', setting),
+  keysOf(group, '', setting, group !== 'attestation'),
 );
 
-function keysOf(group: string, prefix: string, { properties = {} }: Setting): Key[] {
+/** `named`: no group on the way is absent unless somebody writes it. */
+function keysOf(group: string, prefix: string, { properties = {} }: Setting, named: boolean): Key[] {
   return Object.entries(properties).flatMap(([name, setting]) => {
     const path = prefix + name;
-    const isText =
-      prefix === '' &&
-      setting.properties === undefined &&
-      !isOf(setting, 'object') &&
-      group !== 'attestation';
-    const variable = isText ? `SEAL_GATEWAY_${group}_${name}`.toUpperCase() : null;
-    return [{ group, name: path, setting, variable }, ...keysOf(group, `${path}.`, setting)];
+    const isText = named && setting.properties === undefined && !isOf(setting, 'object');
+    const variable = isText ? `SEAL_GATEWAY_${group}_${path}`.replaceAll('.', '_').toUpperCase() : null;
+    const inner = keysOf(group, `${path}.`, setting, named && !isOf(setting, 'null'));
+    return [{ group, name: path, setting, variable }, ...inner];
   });
 }
 
@@ -95,7 +96,7 @@ spec:
 
 - The file is that of \`serve --config FILE\`; else of \`SEAL_GATEWAY_CONFIG_PATH\`; else \`./gateway.yaml\`; else
   \`/etc/seal-gateway/gateway.yaml\`. Without a file the defaults hold: no setting is required.
-- Each key has an environment variable, which wins over the file. A list is written with commas.
+- Each key has an environment variable, which wins over the file, save those of groups that are absent by default. A list is written with commas.
 - A text value may be \`env:NAME\` (the value of another variable) or \`file:PATH\` (the content of a file, the last line
   break cut), so that a secret need not stand in the file.
 - An unknown key is an error. An unknown \`SEAL_GATEWAY_\` variable is a warning in the log.

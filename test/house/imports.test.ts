@@ -179,7 +179,7 @@ describe('a source that breaks a rule is found', () => {
     [
       'audit/record.ts',
       "import Database from 'better-sqlite3';",
-      'better-sqlite3 belongs into store/sqlite-file.ts, store/sqlite-ledger.ts, store/sqlite-reader.ts',
+      'better-sqlite3 belongs into store/sqlite-file.ts, store/sqlite-ledger.ts, store/sqlite-reader.ts, store/sqlite-sessions.ts, store/sqlite-trim.ts',
     ],
     ['invoke/a.ts', "import { Router } from '@koa/router/lib/router.js';", '@koa/router belongs into serve/'],
     ['log.ts', "import type { Server } from '@grpc/grpc-js';", '@grpc/grpc-js belongs into serve/'],

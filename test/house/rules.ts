@@ -48,6 +48,7 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
     MODEL,
     all('openapi'),
     all('credentials/secret.ts'),
+    all('credentials/mask.ts'),
     // What a message shows of a reply is redacted as arguments are (docs/decisions/0010).
     values('audit/redact.ts', 'REDACTED', 'redactArguments'),
   ],
@@ -74,8 +75,14 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
 
 /** Packages that belong to one place; a place that ends with `/` is a folder. */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  'better-sqlite3': ['store/sqlite-file.ts', 'store/sqlite-ledger.ts', 'store/sqlite-reader.ts'],
-  pg: ['store/postgres.ts'],
+  'better-sqlite3': [
+    'store/sqlite-file.ts',
+    'store/sqlite-ledger.ts',
+    'store/sqlite-reader.ts',
+    'store/sqlite-sessions.ts',
+    'store/sqlite-trim.ts',
+  ],
+  pg: ['store/postgres-connection.ts'],
   koa: ['serve/'],
   '@koa/router': ['serve/'],
   'raw-body': ['serve/'],

@@ -167,3 +167,22 @@ describe('slots', () => {
     expect(createLimiter(standingClock()).acquire('a', 0)).toBeNull();
   });
 });
+
+describe('a limit that others have used up', () => {
+  test('is closed for as long as they say, and what was admitted is counted all the same', () => {
+    let now = 0;
+    const limiter = createLimiter({ now: () => now, monotonic: () => now });
+    const limit = { calls: 2, per_seconds: 10 };
+    expect(limiter.peek('a', limit).allowed).toBe(true);
+    expect(limiter.exhaust('a', limit, 2_500)).toEqual({ allowed: false, retry_after_seconds: 3 });
+    expect(limiter.peek('a', limit)).toEqual({ allowed: false, retry_after_seconds: 3 });
+    expect(limiter.peek('b', limit).allowed).toBe(true);
+    // Admitted by the store before the others took the last one.
+    expect(limiter.own('a', limit).allowed).toBe(true);
+    expect(limiter.take('a', limit).allowed).toBe(true);
+    now = 2_500;
+    expect(limiter.peek('a', limit).allowed).toBe(true);
+    limiter.take('a', limit);
+    expect(limiter.peek('a', limit)).toEqual({ allowed: false, retry_after_seconds: 8 });
+  });
+});

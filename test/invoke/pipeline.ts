@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { afterAll } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { requestCredentials } from '../../src/credentials/inject.ts';
+import { createCredentials } from '../../src/credentials/call.ts';
 import type { CliRunner } from '../../src/execute/cli-run.ts';
 import { createSlicer } from '../../src/execute/slicer.ts';
 import { newId } from '../../src/ids.ts';
@@ -144,7 +144,7 @@ export async function pipeline(parts: Parts = {}): Promise<Pipeline> {
     cli: parts.cli ?? noContainers,
     egress: testEgress(),
     slicer,
-    credentials: requestCredentials({}),
+    credentials: createCredentials({ providers: {}, clock }),
     clock,
     newId,
     limits: { call_timeout_ms: 10_000, max_in_flight: 100, ...parts.limits },

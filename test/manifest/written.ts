@@ -48,6 +48,7 @@ spec:
   category: crm
   annotations: {read_only: true, destructive: false, idempotent: true}
   timeout_ms: 1000
+  allow_fields: true
 `,
   CliTool: `
 spec:

@@ -44,12 +44,15 @@ function parametersOf(document: unknown, item: Json, operation: Json, random: Ra
       const [media] = Object.values((one.content ?? {}) as Json) as (Json | undefined)[];
       const schema = media?.schema ?? one.schema ?? {};
       const kind = media === undefined ? kindOf(document, schema) : 'json';
-      const value = generate(document, schema, place, random);
+      const explode = (one.explode ?? style === 'form') === true;
+      // A list that is joined by a delimiter cannot hold it.
+      const isJoined = /^(space|pipe)Delimited$/.test(style) && !explode;
+      const value = generate(document, schema, isJoined ? 'styled' : place, random);
       return {
         name: String(one.name),
         in: place,
         style,
-        explode: (one.explode ?? style === 'form') === true,
+        explode,
         kind,
         value,
       };
@@ -117,9 +120,9 @@ function styled(name: string, item: unknown, style: string, explode: boolean): [
   return explode ? entries : [[name, entries.flat().join(delimiter)]];
 }
 
-/** Calls every operation of a document. */
-async function callAll(file: string): Promise<number> {
-  const document = readDocument(readFileSync(file)) as Json;
+/** Calls every operation of a document; the number of operations. */
+async function callAll(bytes: Buffer): Promise<number> {
+  const document = readDocument(bytes) as Json;
   const index = indexDocument(document, { url: 'https://origin.example/openapi.json' });
   expect(index.problems).toEqual([]);
   const random = createRandom(7);
@@ -179,8 +182,83 @@ function bodyOf(document: Json, content: Json, operation: Operation, random: Ran
   return generate(document, schema, isStyled ? 'styled' : 'body', random);
 }
 
+/** Each style that a location has, exploded and not, with each kind of value. */
+const WAYS: Readonly<Record<string, readonly string[]>> = {
+  path: ['simple', 'label', 'matrix'],
+  query: ['form', 'spaceDelimited', 'pipeDelimited'],
+  header: ['simple'],
+  cookie: ['form'],
+};
+const SCHEMAS = {
+  text: { type: 'string' },
+  number: { type: 'number' },
+  list: { type: 'array', items: { type: 'string' } },
+  map: { type: 'object', properties: { a: { type: 'string' }, b: { type: 'integer' } } },
+};
+const WRITTEN = Object.entries(WAYS).flatMap(([place, styles]) =>
+  styles.flatMap((style) =>
+    [true, false].flatMap((explode) =>
+      Object.entries(SCHEMAS).map(([kind, schema]) => ({ place, style, explode, kind, schema })),
+    ),
+  ),
+);
+
+/** A document with one operation for each of them, where one parameter is by reference and one the path's. */
+function documentOfWays(openapi: string): Json {
+  const paths: Json = {};
+  const components = { parameters: {} as Json, requestBodies: {} as Json };
+  for (const { place, style, explode, kind, schema } of WRITTEN) {
+    const id = `${place}-${style}-${explode}-${kind}`;
+    components.parameters[id] = { name: 'p', in: place, style, explode, required: true, schema };
+    const path = place === 'path' ? `/${id}/{p}/end` : `/${id}`;
+    const query = { name: 'of-the-path', in: 'query', schema: { type: 'boolean' } };
+    // An exploded map takes the names that nobody else has.
+    const own = kind === 'map' && explode && place === 'query' ? [] : [query];
+    paths[path] = { parameters: own, get: { parameters: [{ $ref: `#/components/parameters/${id}` }] } };
+  }
+  for (const place of ['path', 'query', 'header', 'cookie']) {
+    // JSON with a quote in a text has a backslash, which no path may hold.
+    const schema = place === 'path' ? { type: 'array', items: { type: 'integer' } } : SCHEMAS.map;
+    const content = { 'application/json': { schema } };
+    const path = place === 'path' ? '/json-path/{p}' : `/json-${place}`;
+    paths[path] = { get: { parameters: [{ name: 'p', in: place, required: true, content }] } };
+  }
+  const deep = { name: 'p', in: 'query', style: 'deepObject', explode: true, schema: SCHEMAS.map };
+  paths['/deep'] = { get: { parameters: [deep] } };
+  const types = [
+    'application/json',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data',
+    'text/plain',
+    'application/octet-stream',
+    'application/vnd.a+json',
+  ];
+  for (const type of types) {
+    components.requestBodies[type] = { required: true, content: { [type]: { schema: SCHEMAS.map } } };
+    const pointer = type.replaceAll('/', '~1');
+    paths[`/body-${type}`] = { post: { requestBody: { $ref: `#/components/requestBodies/${pointer}` } } };
+  }
+  for (const style of ['form', 'spaceDelimited', 'pipeDelimited', 'deepObject'])
+    for (const explode of [true, false]) {
+      if (style === 'deepObject' && !explode) continue;
+      const encoding = { field: { style, explode } };
+      const schema = {
+        type: 'object',
+        properties: { field: style === 'deepObject' ? SCHEMAS.map : SCHEMAS.list },
+      };
+      const content = { 'application/x-www-form-urlencoded': { schema, encoding } };
+      paths[`/form-${style}-${explode}`] = { post: { requestBody: { content } } };
+    }
+  return { openapi, info: { title: 'Ways', version: '1' }, paths, components };
+}
+
+test.each(['3.0.3', '3.1.0'])('every style of every location and type, of OpenAPI %s', async (openapi) => {
+  const bytes = Buffer.from(JSON.stringify(documentOfWays(openapi)));
+  expect(await callAll(bytes)).toBe(WRITTEN.length + 4 + 1 + 6 + 7);
+});
+
 test('GitHub', async () => {
-  expect(await callAll(octokit)).toBeGreaterThan(1000);
+  expect(await callAll(readFileSync(octokit))).toBeGreaterThan(1000);
 });
 
 describe('oas-examples', () => {
@@ -191,7 +269,7 @@ describe('oas-examples', () => {
   test('are all there', () => expect(files.length).toBeGreaterThan(100));
 
   test.each(files.filter((file) => file.startsWith('3.')))('%s', async (file) => {
-    await callAll(join(examples, file));
+    await callAll(readFileSync(join(examples, file)));
   });
 
   test.each(files.filter((file) => file.startsWith('2.')))('%s is refused', (file) => {

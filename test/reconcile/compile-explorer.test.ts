@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ExploredApi, ExplorerTool } from '../../src/snapshot/snapshot.ts';
+import type { ExploredApi } from '../../src/snapshot/snapshot.ts';
 import { createCompiler } from './compiled.ts';
 
 const DOCUMENT = {
@@ -34,8 +34,7 @@ async function explored(more: object = {}): Promise<ExploredApi> {
   const compiler = createCompiler();
   await compiler.next({ 'crm.yaml': api(more) });
   expect(compiler.said()).toEqual([]);
-  const { apis } = compiler.snapshot().tools.get('/api.explore') as ExplorerTool;
-  return apis.get('/crm') as ExploredApi;
+  return compiler.snapshot().explorer?.apis.get('/crm') as ExploredApi;
 }
 
 async function mayExplore(explorer?: object): Promise<string[]> {
@@ -101,9 +100,9 @@ describe('the tool', () => {
   test('is there with the first ApiSpec, valid or not', async () => {
     const compiler = createCompiler();
     await compiler.next({ 'a.yaml': manifest('SecurityContext', 'all', { capabilities: [] }) });
-    expect([...compiler.snapshot().tools.keys()]).toEqual([]);
+    expect(compiler.snapshot().explorer).toBeUndefined();
     await compiler.next({ 'crm.yaml': manifest('ApiSpec', 'crm', { source: { inline: { openapi: '2' } } }) });
-    expect((compiler.snapshot().tools.get('/api.explore') as ExplorerTool).apis.get('/crm')).toEqual({
+    expect(compiler.snapshot().explorer?.apis.get('/crm')).toEqual({
       kind: 'unavailable',
       tenant: null,
       reason: 'its manifest is not valid',
@@ -120,7 +119,7 @@ describe('the tool', () => {
     expect(compiler.said(`${kind}//api.explore`).join()).toContain(
       'the name api.explore is taken by the gateway itself',
     );
-    expect(compiler.snapshot().tools.get('/api.explore')).toMatchObject({ kind: 'explorer' });
+    expect(compiler.snapshot().explorer).toMatchObject({ kind: 'explorer' });
   });
 
   test('a workflow says whether it takes fields', async () => {

@@ -61,7 +61,7 @@ describe('a sound set', () => {
       ['https://ci.example'],
       ['acme'],
       ['/all'],
-      ['/kubectl', '/find', '/api.explore'],
+      ['/kubectl', '/find'],
     ]);
   });
 
@@ -414,16 +414,16 @@ describe('tools that cannot run', () => {
     const files = { ...GOOD, 'tenants/acme/find.yaml': cliTool('find') };
     const compiler = await compiled(files);
     expect(compiler.verdict('CliTool/acme/find').status).toBe('Invalid');
-    expect([...compiler.snapshot().tools.keys()].sort()).toEqual(['/api.explore', '/find', '/kubectl']);
+    expect([...compiler.snapshot().tools.keys()].sort()).toEqual(['/find', '/kubectl']);
   });
 
   test('not even when it was there first', async () => {
     const first = { ...without('find.yaml'), 'tenants/acme/find.yaml': workflow('find') };
     const compiler = await compiled(first);
-    expect([...compiler.snapshot().tools.keys()].sort()).toEqual(['/api.explore', '/kubectl', 'acme/find']);
+    expect([...compiler.snapshot().tools.keys()].sort()).toEqual(['/kubectl', 'acme/find']);
     await compiler.next({ ...first, 'find.yaml': workflow('find') });
     expect(compiler.verdict('ToolWorkflow/acme/find')).toMatchObject({ status: 'Invalid', applied: null });
-    expect([...compiler.snapshot().tools.keys()].sort()).toEqual(['/api.explore', '/find', '/kubectl']);
+    expect([...compiler.snapshot().tools.keys()].sort()).toEqual(['/find', '/kubectl']);
   });
 
   test('of two kinds under one name the one that was there goes on', async () => {

@@ -27,6 +27,7 @@ const reconciler = await startReconciler({
     loadLastGood: async () => ({ rows: [], contents: new Map() }),
     saveLastGood: async () => {},
   },
+  fetchDocument: () => Promise.reject(new Error('nothing is fetched here')),
   clock: systemClock,
   log: log as unknown as Log,
   newId,

@@ -63,6 +63,7 @@ export async function reconcile(
     policy: 'keep-last-good',
     allow_prune: false,
     holder,
+    fetchDocument: () => Promise.reject(new Error('nothing is fetched here')),
     clock: systemClock,
     log,
     newId,

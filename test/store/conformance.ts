@@ -5,13 +5,21 @@ import type { AuditEvent, ChainedEvent, StoredEvent } from '../../src/audit/even
 import { verifyChain } from '../../src/audit/verify.ts';
 import { isoTime } from '../../src/clock.ts';
 import { newId } from '../../src/ids.ts';
-import { MAX_QUERY_LIMIT, type Store } from '../../src/store/store.ts';
+import {
+  type LeaseNote,
+  MAX_QUERY_LIMIT,
+  type Session,
+  type SessionFilter,
+  type Store,
+} from '../../src/store/store.ts';
 import { anEvent, collect } from './events.ts';
 
 export interface StoreUnderTest {
   readonly store: Store;
   /** Closes the store and opens its data again. */
   reopen(): Promise<Store>;
+  /** Makes it so that the events so far were stored three weeks ago. */
+  age(): Promise<void>;
   /** Closes what is open and removes the data. */
   dispose(): Promise<void>;
 }
@@ -37,6 +45,10 @@ export function storeConformance(name: string, open: () => Promise<StoreUnderTes
     describe('query', () => queries(current));
     describe('scan', () => chains(current, reopen));
     describe('last good set', () => lastGoods(current, reopen));
+    describe('leases', () => leases(current, reopen));
+    describe('sessions', () => sessions(current, reopen));
+    describe('trim', () => trims(current, reopen, () => under.age()));
+    describe('replicas', () => presences(current));
     describe('close', () => closes(current));
   });
 }
@@ -141,7 +153,7 @@ function claims(store: () => Store, reopen: () => Promise<Store>): void {
         store().admit(aClaim({ id: `id-${index % 100}` }), [anEvent({ payload: { index } })]),
       ),
     );
-    const winners = attempts.filter((index) => won[index]);
+    const winners = attempts.filter((index) => won[index] === 'admitted');
     expect(winners.map((index) => index % 100).sort((a, b) => a - b)).toEqual(attempts.slice(0, 100));
     const stored = await store().query({ limit: 2_000 });
     expect(stored.map((event) => event.payload.index)).toEqual(winners);
@@ -150,8 +162,8 @@ function claims(store: () => Store, reopen: () => Promise<Store>): void {
 
   test('a claim with nothing to say is a claim', async () => {
     const claim = aClaim();
-    expect(await store().admit(claim, [])).toBe(true);
-    expect(await store().admit(claim, [])).toBe(false);
+    expect(await store().admit(claim, [])).toBe('admitted');
+    expect(await store().admit(claim, [])).toBe('replayed');
     expect(await store().query({})).toEqual([]);
   });
 
@@ -161,16 +173,16 @@ function claims(store: () => Store, reopen: () => Promise<Store>): void {
     await store().append([event]);
     const beside = store().admit(aClaim(), [anEvent()]);
     await expect(store().admit(claim, [anEvent(), event])).rejects.toEqual(unavailable);
-    expect(await beside).toBe(true);
+    expect(await beside).toBe('admitted');
     expect(await store().query({})).toHaveLength(2);
-    expect(await store().admit(claim, [])).toBe(true);
+    expect(await store().admit(claim, [])).toBe('admitted');
   });
 
   test('a claimed id stays claimed over a restart, also past its time', async () => {
     const claim = aClaim({ expires_at: 1_000 });
     await store().admit(claim, [anEvent()]);
     const again = await reopen();
-    expect(await again.admit(claim, [anEvent()])).toBe(false);
+    expect(await again.admit(claim, [anEvent()])).toBe('replayed');
     expect(await again.query({})).toHaveLength(1);
   });
 
@@ -185,9 +197,9 @@ function claims(store: () => Store, reopen: () => Promise<Store>): void {
     await store().admit(later, []);
     expect(await store().purgeReplay(5_000)).toBe(4_500);
     expect(await store().purgeReplay(5_000)).toBe(0);
-    expect(await store().admit(now, [])).toBe(false);
-    expect(await store().admit(later, [])).toBe(false);
-    expect(await store().admit(aClaim({ id: 'old-0' }), [])).toBe(true);
+    expect(await store().admit(now, [])).toBe('replayed');
+    expect(await store().admit(later, [])).toBe('replayed');
+    expect(await store().admit(aClaim({ id: 'old-0' }), [])).toBe('admitted');
     expect(await store().purgeReplay(5_002)).toBe(2);
   });
 }
@@ -430,6 +442,163 @@ function lastGoods(store: () => Store, reopen: () => Promise<Store>): void {
   });
 }
 
+function leases(store: () => Store, reopen: () => Promise<Store>): void {
+  const lease = (more: Partial<LeaseNote> = {}): LeaseNote => ({
+    lease_id: `database/creds/reader/${newId()}`,
+    namespace: null,
+    holder: 'run-1',
+    in_use_until: 2_000,
+    ...more,
+  });
+
+  test('a lease in use is nobody else’s; past its time it is abandoned, as it was noted', async () => {
+    const one = lease({ namespace: 'tenant-acme' });
+    await store().leases.note(one);
+    expect(await store().leases.abandoned('run-1', 2_000)).toEqual([]);
+    expect(await store().leases.abandoned('run-1', 2_001)).toEqual([one]);
+  });
+
+  test('a lease is kept over a restart until it is forgotten', async () => {
+    const [one, two] = [lease(), lease()];
+    await store().leases.note(one);
+    await store().leases.note(two);
+    const again = await reopen();
+    await again.leases.forget(one.lease_id);
+    await again.leases.forget(one.lease_id);
+    expect(await again.leases.abandoned('run-2', 3_000)).toEqual([two]);
+  });
+}
+
+function sessions(store: () => Store, reopen: () => Promise<Store>): void {
+  const session = (part: Partial<Session> = {}): Session => ({
+    execution_id: newId(),
+    agent_id: 'agent-7',
+    tenant_id: 'acme',
+    security_context: 'billing-read',
+    public_key: 'ERERERERERERERERERERERERERERERERERERERERERE',
+    token_digest: 'ab'.repeat(32),
+    allowed_tool_patterns: ['customer.*'],
+    created_at: 1_000,
+    expires_at: 9_000,
+    revoked_at: null,
+    ...part,
+  });
+
+  test('a saved session comes back as it was, over a restart', async () => {
+    const [one, two] = [session(), session({ tenant_id: null, allowed_tool_patterns: null })];
+    expect(await store().sessions.save(one, 2_000, [anEvent()])).toBe('created');
+    expect(await store().sessions.save(two, 2_000, [])).toBe('created');
+    expect(await store().sessions.get(one.execution_id)).toEqual(one);
+    const again = await reopen();
+    expect(await again.sessions.get(two.execution_id)).toEqual(two);
+    expect(await again.sessions.get('another')).toBeNull();
+    expect(await again.query({})).toHaveLength(1);
+    await expectSound(again);
+  });
+
+  test('an active session may be replaced', async () => {
+    const one = session();
+    await store().sessions.save(one, 2_000, []);
+    const other = { ...one, agent_id: 'agent-8', allowed_tool_patterns: [], expires_at: 10_000 };
+    expect(await store().sessions.save(other, 3_000, [anEvent()])).toBe('replaced');
+    expect(await store().sessions.get(one.execution_id)).toEqual(other);
+  });
+
+  test('a revoked session is never active again, and neither is an expired one', async () => {
+    const [one, two] = [session(), session({ expires_at: 3_000 })];
+    await store().sessions.save(one, 2_000, []);
+    await store().sessions.save(two, 2_000, []);
+    expect(await store().sessions.revoke(one.execution_id, 4_000, [anEvent()])).toBe(true);
+    expect(await store().sessions.get(one.execution_id)).toEqual({ ...one, revoked_at: 4_000 });
+    const again = await reopen();
+    expect(await again.sessions.save({ ...one, expires_at: 99_000 }, 4_000, [anEvent()])).toBe('ended');
+    expect(await again.sessions.save({ ...two, expires_at: 99_000 }, 3_000, [anEvent()])).toBe('ended');
+    // What did not happen is not in the trail.
+    expect(await again.query({})).toHaveLength(1);
+    expect((await again.sessions.get(one.execution_id))?.revoked_at).toBe(4_000);
+  });
+
+  test('only an active session is revoked', async () => {
+    const one = session({ expires_at: 3_000 });
+    await store().sessions.save(one, 2_000, []);
+    expect(await store().sessions.revoke(one.execution_id, 3_000, [anEvent()])).toBe(false);
+    expect(await store().sessions.revoke('another', 2_000, [anEvent()])).toBe(false);
+    expect(await store().query({})).toEqual([]);
+    const two = session();
+    await store().sessions.save(two, 2_000, []);
+    const both = [1, 2].map(() => store().sessions.revoke(two.execution_id, 2_500, [anEvent()]));
+    expect((await Promise.all(both)).sort()).toEqual([false, true]);
+    expect(await store().query({})).toHaveLength(1);
+  });
+
+  test('a session whose event is refused is not there', async () => {
+    const [one, event] = [session(), anEvent()];
+    await store().append([event]);
+    await expect(store().sessions.save(one, 2_000, [event])).rejects.toEqual(unavailable);
+    expect(await store().sessions.get(one.execution_id)).toBeNull();
+  });
+
+  test('a list has the newest first, by tenant, page by page', async () => {
+    const all = [1, 2, 2, 3].map((created_at, index) =>
+      session({ created_at, execution_id: `x${index}`, tenant_id: index === 1 ? null : 'acme' }),
+    );
+    for (const one of all) await store().sessions.save(one, 0, []);
+    await store().sessions.revoke('x3', 5_000, []);
+    const ids = async (filter: SessionFilter) =>
+      (await store().sessions.list(filter)).map(({ execution_id }) => execution_id);
+    expect(await ids({})).toEqual(['x3', 'x2', 'x1', 'x0']);
+    expect(await ids({ limit: 2 })).toEqual(['x3', 'x2']);
+    expect(await ids({ after: all[2] })).toEqual(['x1', 'x0']);
+    expect(await ids({ tenant_id: 'acme' })).toEqual(['x3', 'x2', 'x0']);
+    expect(await ids({ tenant_id: null })).toEqual(['x1']);
+    expect(await ids({ active_at: 6_000 })).toEqual(['x2', 'x1', 'x0']);
+    expect(await ids({ active_at: 9_000 })).toEqual([]);
+  });
+}
+
+function trims(store: () => Store, reopen: () => Promise<Store>, age: () => Promise<void>): void {
+  test('nothing that is young is forgotten', async () => {
+    await store().append([anEvent({ created_at: isoTime(Date.now()) })]);
+    expect(await store().trim(Date.now() - 86_400_000)).toBe(0);
+    expect(await store().query({})).toHaveLength(1);
+  });
+
+  test('what is old is forgotten, the trail says so, and its chains verify', async () => {
+    await store().append(Array.from({ length: 1_200 }, () => anEvent({ created_at: isoTime(1_000) })));
+    const head = (await store().query({ limit: 1 }))[0]!;
+    await age();
+    expect(await store().trim(Date.now() - 60_000)).toBe(1_200);
+    const [said, ...more] = await store().query({});
+    expect(more).toEqual([]);
+    expect(said).toMatchObject({
+      event_type: 'AuditTrimmed',
+      payload: { chains: [{ writer: head.writer, seq: head.seq, hash: head.hash }] },
+    });
+    const again = await reopen();
+    await again.append([anEvent()]);
+    await expectSound(again);
+    const gone = { writer: head.writer, seq: head.seq, hash: head.hash };
+    expect((await verifyChain(again.scan(), [gone])).problems).toEqual([]);
+  });
+}
+
+function presences(store: () => Store): void {
+  test('a gateway that has said what it is, is listed so', async () => {
+    await store().announce({ address: 'http://127.0.0.1:1', revision: null });
+    await store().announce({ address: 'http://127.0.0.1:1', revision: 'rev-1' });
+    const [one, ...more] = await store().replicas();
+    expect(more).toEqual([]);
+    expect(one).toEqual({
+      instance: expect.any(String),
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      address: 'http://127.0.0.1:1',
+      revision: 'rev-1',
+      started_at: expect.stringMatching(/^\d{4}-.*Z$/),
+      seen_at: expect.stringMatching(/^\d{4}-.*Z$/),
+    });
+  });
+}
+
 function closes(store: () => Store): void {
   test('close writes what waits, and after it everything is refused', async () => {
     const waiting = store().append([anEvent()]);
@@ -443,6 +612,9 @@ function closes(store: () => Store): void {
       unavailable,
     );
     await expect(store().loadLastGood()).rejects.toEqual(unavailable);
+    await expect(store().sessions.get('x')).rejects.toEqual(unavailable);
+    await expect(store().sessions.revoke('x', 0, [])).rejects.toEqual(unavailable);
+    await expect(store().trim(1e13)).rejects.toEqual(unavailable);
     await expect(store().query({})).rejects.toEqual(unavailable);
     await expect(collect(store().scan())).rejects.toEqual(unavailable);
   });

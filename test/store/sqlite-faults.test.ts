@@ -48,7 +48,7 @@ test('a full database refuses, and recovers by itself when there is room', async
   withDatabase(path, (db) => {
     db.exec('DROP TRIGGER gateway_events_no_delete; DELETE FROM gateway_events WHERE seq < 5');
   });
-  expect(await store.admit({ id: 'a', expires_at: 1e13 }, [large()])).toBe(true);
+  expect(await store.admit({ id: 'a', expires_at: 1e13 }, [large()])).toBe('admitted');
   expect(lines).toContain('info the audit trail is written again');
 });
 

@@ -7,7 +7,7 @@ import type { Gateway } from '../../src/cli/serve.ts';
 import { loadConfig } from '../../src/config.ts';
 import { type Log, silentLog } from '../../src/log.ts';
 import { startGateway } from '../../src/main.ts';
-import { openSqliteReader } from '../../src/store/sqlite.ts';
+import { openReader } from '../../src/store/open.ts';
 import type { EventReader, PositionedEvent } from '../../src/store/store.ts';
 
 export interface WrittenManifest {
@@ -44,6 +44,7 @@ export interface Answer {
 
 export interface TestGateway {
   url(): string;
+  controlUrl(): string;
   readonly database: string;
   readonly trail: EventReader;
   /** Sends a call; anything but text is sent as JSON. */
@@ -85,11 +86,12 @@ export async function startTestGateway(options: GatewayOptions): Promise<TestGat
   );
   const start = (): Promise<Gateway> => startGateway(loadConfig(config, {}).config, log);
   let gateway = await start();
-  const trail = await openSqliteReader({ path: database });
+  const trail = await openReader(loadConfig(config, {}).config.database);
   const url = (): string => gateway.addresses.data!;
 
   return {
     url,
+    controlUrl: () => gateway.addresses.control!,
     database,
     trail,
     post: (body) => postTo(url(), body),

@@ -16,6 +16,8 @@ export interface DataPlaneDeps extends ApplicationDeps {
   /** Why the gateway cannot serve calls now; null: it can. */
   readonly notReady: () => string | null;
   readonly revision: () => string | null;
+  /** How the OpenBao server is doing; null: there is none. */
+  readonly openbao: () => string | null;
 }
 
 /** The Koa application of the data plane. */
@@ -24,7 +26,10 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
 
   router.post(['/v1/invoke', '/v1/seal/invoke'], async (context) => {
     const signal = whenGone(context.res);
-    const reply = await deps.invoker.invoke(() => readBody(context.req, deps.limits.body_bytes), signal);
+    const body = () => readBody(context.req, deps.limits.body_bytes);
+    const reply = await deps.invoker.invoke(body, signal, {
+      user_token: userTokenOf(context.get('x-user-token')),
+    });
     context.type = 'application/json';
     context.body = successBody(reply);
   });
@@ -36,7 +41,10 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
     // An operator proves itself by a header, everybody else by the envelope.
     const reply =
       authorization === undefined
-        ? await deps.invoker.invoke(read, signal, { only: 'api.explore' })
+        ? await deps.invoker.invoke(read, signal, {
+            only: 'api.explore',
+            user_token: userTokenOf(context.get('x-user-token')),
+          })
         : await deps.invoker.explore(read, () => operatorOf(authorization, deps.verifyOperator), signal);
     context.type = 'application/json';
     context.body = successBody(reply);
@@ -52,12 +60,21 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
 
   router.get('/readyz', (context) => {
     const reason = deps.notReady();
+    const openbao = deps.openbao();
     context.status = reason === null ? 200 : 503;
-    context.body =
-      reason === null ? { status: 'ready', revision: deps.revision() } : { status: 'not ready', reason };
+    context.body = {
+      ...(reason === null ? { status: 'ready', revision: deps.revision() } : { status: 'not ready', reason }),
+      ...(openbao !== null && { openbao }),
+    };
   });
 
   return createApplication(router, deps, { challenge: 'SEAL', before: [] });
+}
+
+/** The token alone, or as one writes a bearer. null: there is none; whether it is one is judged when it is needed. */
+function userTokenOf(header: string): string | null {
+  const token = header.replace(/^Bearer /i, '').trim();
+  return token === '' ? null : token;
 }
 
 function operatorOf(

@@ -66,4 +66,36 @@ export const SQLITE_MIGRATIONS: readonly string[] = [
     content TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  -- Credentials that OpenBao made for a call under way: what a crash leaves here is revoked at the next start.
+  CREATE TABLE credential_leases (
+    lease_id     TEXT    PRIMARY KEY NOT NULL,
+    namespace    TEXT,
+    holder       TEXT    NOT NULL,
+    in_use_until INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE sessions (
+    execution_id          TEXT    PRIMARY KEY NOT NULL,
+    agent_id              TEXT    NOT NULL,
+    tenant_id             TEXT,
+    security_context      TEXT    NOT NULL,
+    public_key            TEXT    NOT NULL,
+    token_digest          TEXT    NOT NULL,
+    -- JSON; absent: every tool that the context allows.
+    allowed_tool_patterns TEXT,
+    created_at            INTEGER NOT NULL,
+    expires_at            INTEGER NOT NULL,
+    revoked_at            INTEGER
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE INDEX sessions_created ON sessions (created_at, execution_id);
+
+  -- The oldest events may be removed once the trail itself says so (AuditTrimmed).
+  DROP TRIGGER gateway_events_no_delete;
+  CREATE TRIGGER gateway_events_no_delete BEFORE DELETE ON gateway_events
+  WHEN OLD.position > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'trimmed_through'), 0)
+  BEGIN SELECT RAISE(ABORT, 'gateway_events is append-only'); END;
+  `,
 ];

@@ -28,6 +28,7 @@ const CALL: Call = {
   envelope: null,
   asked: null,
   caller: null,
+  user_token: null,
   recorded: true,
 };
 
@@ -55,6 +56,7 @@ async function serve(
     verifyOperator: null,
     notReady: () => null,
     revision: () => 'rev-1',
+    openbao: () => null,
     ...deps,
   });
   const listener = await listen(app.callback(), {

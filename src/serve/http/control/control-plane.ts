@@ -6,6 +6,7 @@ import type Koa from 'koa';
 import type { Middleware } from 'koa';
 import { GatewayError } from '../../../errors.ts';
 import type { ReconcileStatus } from '../../../reconcile/status.ts';
+import type { Replica } from '../../../store/store.ts';
 import { type ApplicationDeps, createApplication, createRouter } from '../application.ts';
 import { addEvents, type EventsDeps } from './events.ts';
 import { type OperatorDeps, requireOperator } from './operator.ts';
@@ -21,13 +22,21 @@ interface EngineState {
   readonly error: string | null;
 }
 
+export interface StatusDeps {
+  readonly status: () => ReconcileStatus;
+  /** Where credentials come from, and how that is doing. */
+  readonly credentials: () => object;
+  /** The gateways that share the store, this one too; null: they cannot be told now. */
+  readonly replicas: () => readonly Replica[] | null;
+  readonly engine: () => EngineState;
+}
+
 export type ControlPlaneDeps = ApplicationDeps &
   OperatorDeps &
+  StatusDeps &
   ResourcesDeps &
   EventsDeps &
-  WritesDeps & {
-    readonly engine: () => EngineState;
-  };
+  WritesDeps;
 
 /** Requests at one time: people and dashboards need few, and none may be in the way of calls. */
 const MAX_IN_FLIGHT = 16;
@@ -45,7 +54,7 @@ export function createControlPlane(deps: ControlPlaneDeps): Koa {
 }
 
 /** `status --watch` asks again and again, and thousands of manifests take longer to write out than a call may wait. */
-function answerStatus({ status, engine }: Pick<ControlPlaneDeps, 'status' | 'engine'>): Middleware {
+function answerStatus({ status, credentials, replicas, engine }: StatusDeps): Middleware {
   let known: ReconcileStatus['manifests'] = [];
   let text = '[]';
   return (context) => {
@@ -56,8 +65,9 @@ function answerStatus({ status, engine }: Pick<ControlPlaneDeps, 'status' | 'eng
       known = manifests;
     }
     context.type = 'application/json';
-    const all = { ...whole, container_engine: engine() };
-    context.body = `${JSON.stringify(all).slice(0, -1)},"manifests":${text}}`;
+    const asides = { credentials: credentials(), replicas: replicas(), container_engine: engine() };
+    const head = JSON.stringify({ ...whole, ...asides });
+    context.body = `${head.slice(0, -1)},"manifests":${text}}`;
   };
 }
 

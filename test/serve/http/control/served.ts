@@ -1,4 +1,5 @@
 /** A control listener on loopback, over parts of which only those given are real. */
+
 import { onTestFinished } from 'vitest';
 import { systemClock } from '../../../../src/clock.ts';
 import { silentLog } from '../../../../src/log.ts';
@@ -9,7 +10,7 @@ import {
   createControlPlane,
 } from '../../../../src/serve/http/control/control-plane.ts';
 import { listen } from '../../../../src/serve/http/listener.ts';
-import type { PositionedEvent } from '../../../../src/store/store.ts';
+import type { PositionedEvent, Replica } from '../../../../src/store/store.ts';
 
 export const BODY_LIMIT = 1024;
 /** What {@link serveControl} says of the container engine. */
@@ -19,10 +20,26 @@ const unexpected = (): never => {
   throw new Error('this is not called');
 };
 
+/** Where credentials come from: nowhere. */
+/** This gateway alone. */
+export const REPLICAS: readonly Replica[] = [
+  {
+    instance: 'run-1',
+    address: 'http://127.0.0.1:8089',
+    revision: 'rev-1',
+    version: '0.1.0',
+    started_at: '2026-01-01T00:00:00.000Z',
+    seen_at: '2026-01-01T00:00:01.000Z',
+  },
+];
+export const CREDENTIALS = { openbao: null, development_providers: [], open_leases: 0 };
+
 /** The URL. Whoever is on this machine is an operator, unless told otherwise. */
 export async function serveControl(deps: Partial<ControlPlaneDeps> = {}): Promise<string> {
   const app = createControlPlane({
     status: () => NOTHING_YET,
+    credentials: () => CREDENTIALS,
+    replicas: () => REPLICAS,
     engine: () => NO_ENGINE,
     resources: () => [],
     manifests: () => [],

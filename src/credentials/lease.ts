@@ -1,0 +1,146 @@
+/**
+ * Leases of OpenBao: noted durably before a credential is used, revoked when its call is over. What a crash or an
+ * outage leaves in the notes is revoked at the next start, or by the next look.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { OpenBao } from './openbao.ts';
+import type { BaoReply } from './openbao-http.ts';
+import { isPassing, problemOf } from './openbao-problem.ts';
+
+/** As `store/store.ts` has it. */
+export interface LeaseNote {
+  readonly lease_id: string;
+  readonly namespace: string | null;
+  readonly holder: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly in_use_until: number;
+}
+
+export interface LeaseNotes {
+  note(lease: LeaseNote): Promise<void>;
+  forget(lease_id: string): Promise<void>;
+  abandoned(holder: string, now: number): Promise<LeaseNote[]>;
+}
+
+export interface LeaseKeeper {
+  /**
+   * Notes a lease; resolves, when that is durable, to what ends it. Rejects when it could not be noted; the lease is
+   * revoked then all the same.
+   */
+  hold(lease_id: string, namespace: string | null): Promise<() => Promise<void>>;
+  /** Leases that are known and not revoked yet. */
+  open(): number;
+  /** Waits for the revocations under way. */
+  close(): Promise<void>;
+}
+
+export interface LeaseDeps {
+  readonly openbao: Pick<OpenBao, 'act'>;
+  readonly notes: LeaseNotes;
+  /** The run of this gateway. */
+  readonly holder: string;
+  /** Milliseconds that a call may last. */
+  readonly longest_call_ms: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Milliseconds before the second and third try to revoke; after these the next look takes it. */
+const WAITS: readonly number[] = [200, 1_000];
+const LOOK_MS = 30_000;
+const AT_ONCE = 8;
+
+/** Begins with what earlier runs left. */
+export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
+  const { openbao, notes, holder, clock, log } = deps;
+  const running = new Set<Promise<void>>();
+  const closing = new AbortController();
+  let open = 0;
+
+  async function revoke({
+    lease_id,
+    namespace,
+  }: Pick<LeaseNote, 'lease_id' | 'namespace'>): Promise<BaoReply> {
+    const body = { lease_id, sync: true };
+    return openbao.act({ method: 'PUT', path: 'sys/leases/revoke', namespace, body });
+  }
+
+  /** Whether the lease is gone. The note goes after it: nobody waits for that, and a note too many is harmless. */
+  async function settle(lease: Pick<LeaseNote, 'lease_id' | 'namespace'>): Promise<boolean> {
+    const reply = await revoke(lease).catch(() => null);
+    if (reply === null || !isGone(reply)) {
+      const reason = reply === null ? 'the gateway has no token' : problemOf(reply);
+      log.warn({ lease_id: lease.lease_id, reason }, 'a lease could not be revoked yet');
+      return false;
+    }
+    const forgotten = notes.forget(lease.lease_id);
+    void track(forgotten.catch((err: unknown) => log.warn({ err }, 'a revoked lease stays noted')));
+    return true;
+  }
+
+  async function end(lease: Pick<LeaseNote, 'lease_id' | 'namespace'>): Promise<void> {
+    for (const wait of [0, ...WAITS]) {
+      if (wait > 0) await sleep(wait, undefined, { signal: closing.signal }).catch(() => {});
+      if (await settle(lease)) {
+        open -= 1;
+        return;
+      }
+      if (closing.signal.aborted) return;
+    }
+  }
+
+  /** Counted until it is done, so that a shutdown can wait for it. */
+  function track(work: Promise<void>): Promise<void> {
+    running.add(work);
+    return work.finally(() => running.delete(work));
+  }
+
+  async function look(): Promise<void> {
+    const left = await notes.abandoned(holder, clock.now());
+    if (left.length > 0) log.info({ leases: left.length }, 'revoking leases that no call uses any more');
+    for (let at = 0; at < left.length && !closing.signal.aborted; at += AT_ONCE) {
+      await Promise.all(left.slice(at, at + AT_ONCE).map(settle));
+    }
+  }
+
+  function lookAgain(): void {
+    void track(look().catch((err: unknown) => log.warn({ err }, 'the notes of leases could not be read')));
+  }
+
+  lookAgain();
+  const timer = setInterval(lookAgain, LOOK_MS);
+  timer.unref();
+
+  return {
+    async hold(lease_id, namespace) {
+      open += 1;
+      let ended: Promise<void> | null = null;
+      const release = (): Promise<void> => {
+        ended ??= track(end({ lease_id, namespace }));
+        return ended;
+      };
+      try {
+        const in_use_until = clock.now() + deps.longest_call_ms;
+        await notes.note({ lease_id, namespace, holder, in_use_until });
+      } catch (error) {
+        void release();
+        throw error;
+      }
+      return release;
+    },
+    open: () => open,
+    async close() {
+      clearInterval(timer);
+      closing.abort();
+      // What ends may begin to forget.
+      while (running.size > 0) await Promise.all(running);
+    },
+  };
+}
+
+/** Revoked now or earlier; 202: the server does it in a while; 400 and 404: it knows no such lease. */
+function isGone(reply: BaoReply): boolean {
+  return !isPassing(reply) && [200, 202, 204, 400, 404].includes(reply.status);
+}

@@ -1,0 +1,82 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Finding } from '../../src/cli/doctor.ts';
+import { startOpenBao } from '../support/openbao.ts';
+import { runCli, scratch } from './run.ts';
+
+async function examine(
+  spec: Record<string, unknown>,
+  manifest = '',
+): Promise<{ code: number; findings: Finding[] }> {
+  const dir = scratch();
+  mkdirSync(join(dir, 'gateway.d'));
+  if (manifest !== '') writeFileSync(join(dir, 'gateway.d', 'one.yaml'), manifest);
+  const config = join(dir, 'gateway.yaml');
+  const manifests = { dir: join(dir, 'gateway.d') };
+  const database = { url: `sqlite://${join(dir, 'gateway.db')}` };
+  const whole = {
+    apiVersion: 'seal.gateway/v1',
+    kind: 'GatewayConfig',
+    spec: { manifests, database, ...spec },
+  };
+  writeFileSync(config, JSON.stringify(whole));
+  const { code, out } = await runCli(['doctor', '--config', config, '--output', 'json']);
+  return { code, findings: JSON.parse(out) as Finding[] };
+}
+
+const failed = ({ findings }: { findings: Finding[] }) =>
+  findings.filter(({ result }) => result === 'failed');
+
+test('finds nothing wrong with a fresh directory', async () => {
+  const examined = await examine({});
+  expect(failed(examined)).toEqual([]);
+  expect(examined.code).toBe(0);
+  expect(examined.findings).toContainEqual({
+    check: 'store',
+    result: 'ok',
+    message: expect.stringContaining('first start'),
+  });
+});
+
+test('finds a configuration that cannot be used', async () => {
+  const examined = await examine({ credentials: { openbao: { addr: 'http://bao.example' } } });
+  expect(examined.code).toBe(1);
+  expect(
+    failed(examined)
+      .map(({ message }) => message)
+      .join(),
+  ).toMatch(/expected https .*exactly one of token/s);
+});
+
+test('finds manifests that are bad', async () => {
+  const examined = await examine({}, 'kind: Nonsense');
+  expect(failed(examined)).toMatchObject([
+    { check: 'manifests', message: expect.stringContaining('2 errors') },
+  ]);
+});
+
+test('finds an OpenBao that is sealed, one that does not let the gateway in, and one that is well', async () => {
+  const bao = await startOpenBao();
+  onTestFinished(() => bao.close());
+  const openbao = (token: string) => ({ credentials: { openbao: { addr: bao.url, auth: { token } } } });
+  expect(failed(await examine(openbao(bao.root_token)))).toEqual([]);
+  expect(failed(await examine(openbao('s3cret-but-wrong')))).toMatchObject([{ check: 'openbao login' }]);
+  bao.seal(true);
+  const examined = await examine(openbao(bao.root_token));
+  expect(failed(examined)).toMatchObject([
+    { check: 'openbao', message: expect.stringContaining('is sealed') },
+  ]);
+  expect(JSON.stringify(examined)).not.toContain(bao.root_token);
+});
+
+test('warns of what is for development', async () => {
+  const { findings } = await examine({
+    auth: { development: true },
+    credentials: { files: { dir: '/run/secrets' } },
+  });
+  expect(findings.filter(({ result }) => result === 'warn').map(({ check }) => check)).toEqual([
+    'development',
+    'development',
+  ]);
+});
