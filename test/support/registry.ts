@@ -10,10 +10,12 @@ export const REGISTRY = process.env.SEAL_TEST_REGISTRY ?? null;
 
 /** {@link describeOnEngines} where there is a registry too; elsewhere skipped aloud. */
 export function describeWithRegistry(title: string, body: (engine: TestEngine) => void): void {
-  if (REGISTRY !== null || process.env.SEAL_TEST_ENGINES === 'required')
-    return describeOnEngines(title, body);
-  console.warn(`*** SKIPPED: ${title}: there is no registry (make test starts one) ***`);
-  describe.skip(title);
+  if (REGISTRY !== null || process.env.SEAL_TEST_ENGINES === 'required') {
+    describeOnEngines(title, body);
+  } else {
+    console.warn(`*** SKIPPED: ${title}: there is no registry (make test starts one) ***`);
+    describe.skip(title);
+  }
 }
 
 const AUTHORIZATION = `Basic ${Buffer.from(`${PULLER.username}:${PULLER.password}`).toString('base64')}`;
