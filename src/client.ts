@@ -169,7 +169,7 @@ export async function publicJwk(private_key: string): Promise<PublicJwk> {
 }
 
 /**
- * Signs a call (protocol section 1). What is signed is what JSON.stringify makes of the payload. Rejects with a
+ * Signs a call (docs/signing.md). What is signed is what JSON.stringify makes of the payload. Rejects with a
  * SealError MALFORMED_ENVELOPE for a payload that no gateway takes, with a TypeError for a bad private key.
  */
 export async function createEnvelope(options: EnvelopeOptions): Promise<SealEnvelope> {

@@ -1,12 +1,13 @@
 /**
- * The process configuration: gateway.yaml + environment -> one frozen object, validated once (design section 10).
+ * The process configuration: gateway.yaml + environment -> one frozen object, validated once (docs/reference/configuration.md).
  * The only place that reads the environment. Defaults, types and names live in schemas/GatewayConfig.schema.json.
  */
 import { readFileSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { Ajv } from 'ajv';
-import { parseDocument } from 'yaml';
+import { type ConfigFile, readConfigFile } from './config-file.ts';
 import type { LogLevel } from './log.ts';
+import { suggest } from './manifest/suggest.ts';
 
 export interface Config {
   readonly manifests: { readonly dir: string };
@@ -194,21 +195,26 @@ const SPEC: SchemaNode = schema.properties.spec;
  */
 export function loadConfig(path?: string, env: NodeJS.ProcessEnv = process.env): LoadedConfig {
   const file = chooseFile(path, env);
-  const document = file === null ? { apiVersion: 'seal.gateway/v1', kind: 'GatewayConfig' } : readYaml(file);
+  const read = file === null ? null : readConfigFile(file);
+  if (read !== null && read.problems.length > 0) throw new ConfigError(read.problems);
+  const document = read === null ? { apiVersion: 'seal.gateway/v1', kind: 'GatewayConfig' } : read.value;
+  if (!isGroup(document))
+    throw new ConfigError([`${file}: expected a mapping with apiVersion, kind and spec`]);
+  const where = (problem: string): string => placed(problem, read, env);
   const spec = document.spec ?? {};
   const whole: Group = { ...document, spec };
   const warnings: string[] = [];
   if (isGroup(spec)) {
     warnings.push(...applyEnvironment(spec, env));
-    throwAny(resolveReferences(spec, 'spec', SPEC, env), file);
+    throwAny(resolveReferences(spec, 'spec', SPEC, env), where);
   }
   const given = structuredClone(spec);
-  if (!validate(whole)) throwAny((validate.errors ?? []).map(describe), file);
+  if (!validate(whole)) throwAny((validate.errors ?? []).map(describe), where);
   for (const key of IGNORED) {
-    if (differs(given, key)) warnings.push(`${where(file)}: spec.${key} has no effect in this version`);
+    if (differs(given, key)) warnings.push(where(`spec.${key} has no effect in this version`));
   }
   const config = spec as unknown as Config;
-  throwAny(check(config), file);
+  throwAny(check(config), where);
   return { config: deepFreeze(pick(config)), file, warnings };
 }
 
@@ -275,26 +281,6 @@ function chooseFile(path: string | undefined, env: NodeJS.ProcessEnv): string | 
     }
   }
   return null;
-}
-
-function readYaml(file: string): Group {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError([`${file}: cannot be read: ${(error as Error).message}`]);
-  }
-  const document = parseDocument(text, { version: '1.2', merge: false, stringKeys: true });
-  const problems = [...document.errors, ...document.warnings].map((e) => `${file}: ${e.message}`);
-  if (problems.length > 0) throw new ConfigError(problems);
-  let value: unknown;
-  try {
-    value = document.toJS({ maxAliasCount: 0 });
-  } catch {
-    throw new ConfigError([`${file}: aliases are not accepted; write the value out`]);
-  }
-  if (!isGroup(value)) throw new ConfigError([`${file}: expected a mapping with apiVersion, kind and spec`]);
-  return value;
 }
 
 /** Puts SEAL_GATEWAY_* values over those of the file; says which names it does not know. */
@@ -388,12 +374,24 @@ function describe(error: {
 }): string {
   const at = error.instancePath.slice(1).replaceAll('/', '.') || 'the document';
   if (error.keyword === 'additionalProperties') {
-    return `${at}: unknown key ${String(error.params.additionalProperty)}; see docs/reference/configuration.md`;
+    const key = String(error.params.additionalProperty);
+    const near = suggest(key, keysAt(error.instancePath));
+    const whole = [...error.instancePath.split('/').slice(1), key].join('.');
+    const hint = near === null ? 'see docs/reference/configuration.md' : `did you mean ${near}?`;
+    return `${whole}: there is no such key; ${hint}`;
   }
   const allowed = Array.isArray(error.params.allowedValues)
     ? `: ${error.params.allowedValues.join(', ')}`
     : '';
   return `${at} ${error.message ?? 'is not valid'}${allowed}`;
+}
+
+/** The keys that there are at a JSON pointer of the file. */
+function keysAt(pointer: string): string[] {
+  const [, ...names] = pointer.split('/');
+  const root: SchemaNode = { properties: schema.properties };
+  const node = names.reduce<SchemaNode | undefined>((above, name) => above?.properties?.[name], root);
+  return Object.keys(node?.properties ?? {});
 }
 
 /** What no schema can say. */
@@ -590,12 +588,19 @@ function setKey(spec: Group, path: string, value: Value): void {
   group[last] = value;
 }
 
-function throwAny(problems: readonly string[], file: string | null): void {
-  if (problems.length > 0) throw new ConfigError(problems.map((problem) => `${where(file)}: ${problem}`));
+/** A problem begins with the key that it is about; this puts before it where that was set. */
+function placed(problem: string, file: ConfigFile | null, env: NodeJS.ProcessEnv): string {
+  const [key = ''] = problem.split(/[: ]/, 1);
+  // The whole name of a key comes after its short one, and wins over it.
+  const name = [...environmentKeys()].findLast(
+    ([one, { path }]) => env[one] !== undefined && `${key}.`.startsWith(`spec.${path}.`),
+  )?.[0];
+  const place = name !== undefined ? `environment variable ${name}` : (file?.place(key) ?? 'configuration');
+  return `${place}: ${problem}`;
 }
 
-function where(file: string | null): string {
-  return file ?? 'configuration';
+function throwAny(problems: readonly string[], where: (problem: string) => string): void {
+  if (problems.length > 0) throw new ConfigError(problems.map(where));
 }
 
 function isGroup(value: unknown): value is Group {

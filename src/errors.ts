@@ -1,6 +1,6 @@
 /**
  * One table for every way a call can fail: name -> SEAL code, HTTP status, gRPC status and the layer
- * that rejected. Transports read the row; nobody matches on messages. (SEAL v1, protocol section 4.)
+ * that rejected. Transports read the row; nobody matches on messages. (docs/reference/errors.md)
  */
 
 /** The layer that a rejection event names. */

@@ -2,6 +2,7 @@
 /** The composition root: builds everything top to bottom, closes it in reverse. Run as a program, it is the command line. */
 import type { RequestListener } from 'node:http';
 import type { EventBody } from './audit/event.ts';
+import { EXIT } from './cli/output.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
 import { type Clock, isoTime, systemClock } from './clock.ts';
@@ -142,9 +143,13 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     closers.push(() => stopping.abort());
 
     const { header_timeout_ms, drain_ms } = config.limits;
-    const listenAt = (bind_addr: string, app: { callback(): RequestListener }): Promise<Listener> =>
+    const listenAt = (
+      key: keyof Config['network'],
+      app: { callback(): RequestListener },
+    ): Promise<Listener> =>
       listen(app.callback(), {
-        bind_addr,
+        bind_addr: config.network[key],
+        key: `network.${key}`,
         tls: config.tls,
         header_timeout_ms,
         request_timeout_ms: Math.min(call_timeout_ms, header_timeout_ms + BODY_MS),
@@ -187,14 +192,14 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       limits: config.limits,
     });
     // Before the data plane and closed after it: how a start and a shutdown go can be seen.
-    const control = await listenAt(config.network.control_bind_addr, controlPlane);
+    const control = await listenAt('control_bind_addr', controlPlane);
     closers.push(() => control.close(CONTROL_DRAIN_MS));
     tellOperators(config.auth, control.url, log);
 
     let draining = false;
     const notReady = () => (draining ? 'shutting down' : (reconciler.notReady() ?? sources.notReady()));
     const metricsPage = createMetrics({ version: packageVersion(), status, notReady });
-    const metrics = await listenAt(config.network.metrics_bind_addr, metricsPage);
+    const metrics = await listenAt('metrics_bind_addr', metricsPage);
     closers.push(() => metrics.close(0));
 
     const slicer = createSlicer();
@@ -228,7 +233,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       revision,
       openbao: () => sources.status().openbao?.health ?? null,
     });
-    const data = await listenAt(config.network.bind_addr, dataPlane);
+    const data = await listenAt('bind_addr', dataPlane);
     closers.push(() => {
       draining = true;
       return data.close(drain_ms);
@@ -308,5 +313,14 @@ if (import.meta.main === undefined) {
     out: (text: string) => void process.stdout.write(text),
     err: (text: string) => void process.stderr.write(text),
   };
+  // Whoever read the output has gone, as `head` does when it has enough: an end like that by SIGPIPE, which Node ignores.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(EXIT.pipe_closed);
+  });
+  // A gateway goes on without those who read its messages.
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   process.exitCode = await run(process.argv.slice(2), { startGateway, console });
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ConfigError, containerHosts, environment, loadConfig, secretVariables } from '../src/config.ts';
 
-/** What design section 10 says of the settings that the gateway cannot be without. */
+/** The settings that the gateway cannot be without. */
 const DEFAULTS = {
   manifests: { dir: './gateway.d' },
   network: { bind_addr: '127.0.0.1:8089', control_bind_addr: '127.0.0.1:8090' },
@@ -57,17 +57,21 @@ const withSpec = (...lines: string[]): string =>
 
 const load = (text: string, env: Record<string, string> = {}) => loadConfig(written(text), env);
 
-/** The problems, without the name of the file that begins each. */
+/** The problems, without the place that begins each. */
 function problemsOf(text: string, env: Record<string, string> = {}): string[] {
+  return placedProblemsOf(text, env).map((problem) =>
+    problem.replace(/^(FILE(:\d+:\d+)?|environment variable \w+): /, ''),
+  );
+}
+
+/** The problems, with FILE for the path of the file. */
+function placedProblemsOf(text: string, env: Record<string, string> = {}): string[] {
   const file = written(text);
   try {
     loadConfig(file, env);
   } catch (error) {
     expect(error).toBeInstanceOf(ConfigError);
-    return (error as ConfigError).problems.map((problem) => {
-      expect(problem).toContain(`${file}: `);
-      return problem.slice(`${file}: `.length);
-    });
+    return (error as ConfigError).problems.map((problem) => problem.replace(file, 'FILE'));
   }
   throw new Error('it was loaded');
 }
@@ -165,16 +169,16 @@ describe('the file', () => {
 
 describe('a key', () => {
   test.each([
-    ['extra: 1', 'spec: unknown key extra; see docs/reference/configuration.md'],
-    ['network: {bind_adr: x}', 'spec.network: unknown key bind_adr; see docs/reference/configuration.md'],
-    ['__proto__: {a: 1}', 'spec: unknown key __proto__; see docs/reference/configuration.md'],
+    ['extra: 1', 'spec.extra: there is no such key; see docs/reference/configuration.md'],
+    ['network: {bind_adr: x}', 'spec.network.bind_adr: there is no such key; did you mean bind_addr?'],
+    ['__proto__: {a: 1}', 'spec.__proto__: there is no such key; see docs/reference/configuration.md'],
   ])('that is not known is an error: %s', (line, problem) => {
     expect(problemsOf(withSpec(line))).toEqual([problem]);
   });
 
   test('beside spec that is not known is an error', () => {
     expect(problemsOf(`${withSpec()}\nspecs: {}`)).toEqual([
-      'the document: unknown key specs; see docs/reference/configuration.md',
+      'specs: there is no such key; did you mean spec?',
     ]);
   });
 
@@ -209,6 +213,37 @@ describe('a key', () => {
     ['tls: {client_ca_file: a.pem}', 'spec.tls.client_ca_file needs cert_file and key_file'],
   ])('with a value that cannot be is an error: %s', (line, problem) => {
     expect(problemsOf(withSpec(line))).toEqual([problem]);
+  });
+
+  test.each<[string, string, Record<string, string>, string[]]>([
+    ['a value', withSpec('log:', '  level: loud'), {}, ['FILE:5:5: spec.log.level must be equal to one of']],
+    ['a key that is none', withSpec('network:', '  bind_adr: x'), {}, ['FILE:5:5: spec.network.bind_adr: ']],
+    [
+      'one in a flow',
+      withSpec('limits: {drain_ms: 1, body_bytes: 1}'),
+      {},
+      ['FILE:4:25: spec.limits.body_bytes must'],
+    ],
+    ['an entry of a list', withSpec('auth:', '  operator_roles:', '    - a', '    - 7'), {}, ['FILE:7:9: ']],
+    ['what no schema can say', withSpec('', 'tls: {cert_file: a.pem}'), {}, ['FILE:5:3: spec.tls: ']],
+    ['what is missing', 'apiVersion: seal.gateway/v1', {}, ['FILE: the document must']],
+    ['what is no YAML', 'a: 1\nb: [1', {}, ['FILE:2:6: ']],
+    [
+      'the environment',
+      withSpec('log: {level: info}'),
+      { SEAL_GATEWAY_LOG_LEVEL: 'loud' },
+      ['environment variable SEAL_GATEWAY_LOG_LEVEL: spec.log.level must be'],
+    ],
+    [
+      'the environment, by its short name',
+      withSpec(),
+      { SEAL_GATEWAY_DB: 'mysql://x' },
+      ['environment variable SEAL_GATEWAY_DB: spec.database.url: '],
+    ],
+  ])('is told with its place: %s', (_what, text, env, starts) => {
+    const problems = placedProblemsOf(text, env);
+    expect(problems).toEqual(starts.map((start) => expect.stringContaining(start)));
+    for (const [index, start] of starts.entries()) expect(problems[index]!.startsWith(start)).toBe(true);
   });
 
   test('all of them are told at once', () => {

@@ -1,4 +1,4 @@
-/** The structured domain events of the audit trail (protocol section 8). */
+/** The structured domain events of the audit trail (docs/reference/audit.md). */
 
 export type EventType =
   | 'ToolCallAuthorized'

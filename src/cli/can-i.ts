@@ -8,6 +8,8 @@ import { policyNames } from '../invoke/decide.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import { type Identity, keyOf, type Manifest } from '../manifest/manifest.ts';
 import { locate } from '../manifest/position.ts';
+import { suggest } from '../manifest/suggest.ts';
+import { andList } from '../manifest/words.ts';
 import { type Decision, explain, permitsCommand, type TriedRule } from '../policy/evaluate.ts';
 import { matchesAny } from '../policy/match.ts';
 import type { Side } from '../reconcile/plan.ts';
@@ -109,7 +111,7 @@ export function ask({ side, snapshot }: Pick<LocalSet, 'side' | 'snapshot'>, que
     ...outcome(decision, judged),
     rule: decidingRule(manifest, decision, placed),
     tried: placed,
-    problems: decision.allow ? problemsOf(tool, question, context, judged) : [],
+    problems: decision.allow ? problemsOf(tool, question, context, judged, toolNames(snapshot, tenant)) : [],
   };
 }
 
@@ -119,7 +121,7 @@ function tenantRefusal(side: Side, snapshot: Snapshot, { tenant: name, context }
   const tenant = snapshot.tenants.get(name);
   const manifest = manifestOf(side, { kind: 'Tenant', tenant: null, name });
   if (tenant === undefined || manifest === null)
-    return refused(absent(side, { kind: 'Tenant', tenant: null, name }));
+    return refused(absent(side, { kind: 'Tenant', tenant: null, name }, null));
   const by = (rule: string): PlacedRule => place(manifest, { rule, outcome: 'failed', detail: '' });
   if (tenant.suspended) return refused(`tenant ${name} is suspended`, by('suspended'));
   const listed = tenant.allowed_security_contexts;
@@ -130,21 +132,34 @@ function tenantRefusal(side: Side, snapshot: Snapshot, { tenant: name, context }
 function contextRefusal(side: Side, snapshot: Snapshot, { tenant, context: name }: Question): Answer | null {
   if (visible(snapshot.contexts, tenant, name) !== undefined) return null;
   const own = { kind: 'SecurityContext', tenant, name } as const;
-  return refused(absent(side, side.verdicts.has(keyOf(own)) ? own : { ...own, tenant: null }));
+  return refused(absent(side, side.verdicts.has(keyOf(own)) ? own : { ...own, tenant: null }, tenant));
 }
 
-/** Why something is not in force. */
-function absent({ verdicts }: Side, identity: Identity): string {
+/** Of a few, all; of many, none. */
+function namesOf(seen: readonly Identity[]): string {
+  const names = [...new Set(seen.map(({ name }) => name))].sort();
+  return names.length === 0 || names.length > 10
+    ? ''
+    : ` (${names.length === 1 ? 'the only one is' : 'there are'} ${andList(names)})`;
+}
+
+/** Why something is not in force; `asker`: the tenant of the caller. */
+function absent({ verdicts }: Side, identity: Identity, asker: string | null): string {
   const { kind, name } = identity;
   const verdict = verdicts.get(keyOf(identity));
   if (verdict === undefined) {
-    const others = [...verdicts.values()].filter(
-      (one) => one.identity.kind === kind && one.identity.name === name,
+    const others = [...verdicts.values()].flatMap((one) =>
+      one.identity.kind === kind ? [one.identity] : [],
     );
-    const owner = others[0]?.identity.tenant ?? null;
-    return owner === null
-      ? `there is no ${kind} ${name}`
-      : `the ${kind} ${name} is for callers of tenant ${owner} alone`;
+    const owner = others.find((one) => one.name === name)?.tenant ?? null;
+    if (owner !== null) return `the ${kind} ${name} is for callers of tenant ${owner} alone`;
+    const seen = others.filter((one) => one.tenant === null || one.tenant === asker);
+    const near = suggest(
+      name,
+      seen.map((one) => one.name),
+    );
+    const hint = near === null ? namesOf(seen) : ` (did you mean ${near}?)`;
+    return `there is no ${kind} ${name}${hint}`;
   }
   const error = verdict.diagnostics.find(({ severity }) => severity === 'error');
   return `the ${kind} ${name} is not valid${error === undefined ? '' : `: ${formatDiagnostic(error)}`}`;
@@ -161,9 +176,15 @@ function problemsOf(
   question: Question,
   context: SecurityContext,
   judged: JudgedCli | null,
+  names: readonly string[],
 ): string[] {
   const { tool: name, arguments: args } = question;
-  if (tool === undefined) return [`4001 TOOL_NOT_FOUND: there is no tool ${name}`];
+  if (tool === undefined) {
+    const near = suggest(name, names);
+    return [
+      `4001 TOOL_NOT_FOUND: there is no tool ${name}${near === null ? '' : ` (did you mean ${near}?)`}`,
+    ];
+  }
   if (tool.kind === 'unavailable') return [`4002 TOOL_UNAVAILABLE: ${tool.reason}`];
   if (tool.kind === 'cli') {
     return judged !== null && 'problem' in judged
@@ -189,6 +210,12 @@ function explorationProblems(
     if (!(error instanceof GatewayError)) throw error;
     return [`${error.row.code} ${error.name}: ${error.message}`];
   }
+}
+
+/** Of the tools that a tenant sees. */
+function toolNames({ tools }: Snapshot, tenant: string | null): string[] {
+  const seen = [...tools.values()].filter((tool) => tool.tenant === null || tool.tenant === tenant);
+  return seen.map(({ name }) => name);
 }
 
 function outcome(

@@ -10,7 +10,8 @@ import { isManifestFile } from '../manifest/tree.ts';
 import { MAX_DOCUMENT_BYTES } from '../openapi/document.ts';
 import { packageVersion } from '../version.ts';
 import { openDirectory } from './import/directory.ts';
-import { type Action, type Imported, importDocument, type Row } from './import/import-document.ts';
+import { importDocument } from './import/import-document.ts';
+import type { Action, Imported, Row } from './import/request.ts';
 import { CliError, EXIT, type OutputOptions, print, table } from './output.ts';
 import type { CliDeps } from './program.ts';
 
@@ -41,7 +42,7 @@ export function addImport(program: Command, { console }: CliDeps): void {
     )
     .option(
       '--operations <pattern...>',
-      'operations that become tools, by operationId or "METHOD /path" (* for any text); else those of the last run, or all',
+      'operations that become tools, by operationId or "METHOD /path": * for any text, ! before what is left out; else those of the last run, or all',
     )
     .option('--out <dir>', 'directory of manifests; else the one of the configuration')
     .option('--config <file>', 'gateway.yaml that names the directory')

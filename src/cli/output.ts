@@ -1,7 +1,7 @@
 /** What every command shares: exit codes, its error, and where it prints. */
 
-/** design section 8. */
-export const EXIT = { ok: 0, failed: 1, changes: 2, held: 3, internal: 70 } as const;
+/** As docs/reference/cli.md has them. */
+export const EXIT = { ok: 0, failed: 1, changes: 2, held: 3, internal: 70, pipe_closed: 141 } as const;
 
 /** A failure that the user can mend; an empty message: the command has said all already. */
 export class CliError extends Error {

@@ -1,4 +1,4 @@
-/** The command line (design section 8): one file a command, text by default, `--output json` everywhere. */
+/** The command line (docs/reference/cli.md): one file a command, text by default, `--output json` everywhere. */
 import { Command, CommanderError, Option } from 'commander';
 import { ConfigError } from '../config.ts';
 import { GatewayError } from '../errors.ts';

@@ -3,6 +3,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type Config, loadConfig } from '../config.ts';
 import { createLog, type Log } from '../log.ts';
+import { ListenError } from '../serve/http/listener.ts';
 import { StoreOpenError } from '../store/store.ts';
 import { CliError } from './output.ts';
 import type { CliDeps } from './program.ts';
@@ -71,7 +72,8 @@ export function addServe(program: Command, { startGateway, console }: CliDeps): 
 /** What the operator can mend, said without a stack: the store, an address that is taken, a file that is not there. */
 function explain(error: unknown): never {
   const system = error instanceof Error && 'syscall' in error;
-  if (error instanceof StoreOpenError || system) throw new CliError(error.message);
+  if (error instanceof StoreOpenError || error instanceof ListenError || system)
+    throw new CliError(error.message);
   throw error;
 }
 

@@ -1,4 +1,4 @@
-/** Puts a credential into a request or a container, at the last moment (design section 3, `inject`). */
+/** Puts a credential into a request or a container, at the last moment, as `inject` of the manifest says. */
 import type { Inject } from '../snapshot/snapshot.ts';
 import { unavailable } from './problem.ts';
 import type { ResolvedCredential } from './resolve.ts';

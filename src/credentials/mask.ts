@@ -25,6 +25,8 @@ export interface Mask {
   value(value: unknown): unknown;
   /** For output that comes in pieces: an occurrence that lies across them is masked too. */
   stream(): MaskStream;
+  /** All that is masked, in clear, to make the same mask in another thread; for nothing else. */
+  forms(): readonly string[];
 }
 
 export interface MaskStream {
@@ -34,18 +36,22 @@ export interface MaskStream {
   end(): Buffer;
 }
 
-export function createMask(): Mask {
+/** `forms`: those of a mask of another thread. */
+export function createMask(forms: readonly string[] = []): Mask {
   /** The forms as text, and as bytes written in latin1, so that one search serves both. */
   const texts = new Set<string>();
   const bytes = new Set<string>();
+  const learn = (form: string): void => {
+    texts.add(form);
+    bytes.add(Buffer.from(form).toString('latin1'));
+  };
+  for (const form of forms) learn(form);
 
   const mask: Mask = {
     add(secret) {
-      for (const form of formsOf(reveal(secret))) {
-        texts.add(form);
-        bytes.add(Buffer.from(form).toString('latin1'));
-      }
+      for (const form of formsOf(reveal(secret))) learn(form);
     },
+    forms: () => [...texts],
     isEmpty: () => texts.size === 0,
     text: (text) => maskText(text, texts),
     bytes(buffer) {

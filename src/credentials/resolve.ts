@@ -1,4 +1,4 @@
-/** From where a credential comes (design section 3) to the credential itself. */
+/** From where a manifest says that a credential comes to the credential itself. */
 import { GatewayError } from '../errors.ts';
 import type { CredentialRef, Tenant } from '../snapshot/snapshot.ts';
 import { unavailable } from './problem.ts';

@@ -1,5 +1,5 @@
 /**
- * Canonical JSON from the raw tokens (protocol section 1). Clients in Python, JavaScript and Rust spell the same
+ * Canonical JSON from the raw tokens (docs/signing.md, The message). Clients in Python, JavaScript and Rust spell the same
  * number differently, so a number keeps the lexeme it was sent with; strings are re-encoded as JSON.stringify does.
  * Objects are parallel lists, never JS objects: integer-like keys would reorder and `__proto__` would vanish.
  * Runs in browsers too: nothing of Node here.

@@ -1,4 +1,4 @@
-/** The claims of a security token whose signature, issuer and audience are good (protocol section 2). */
+/** The claims of a security token whose signature, issuer and audience are good (docs/signing.md, The token). */
 import type { EnvelopeKey, Issuer } from '../snapshot/snapshot.ts';
 import { importEnvelopeKey } from './keys.ts';
 import { type Refusals, SECURITY_TOKEN } from './refusals.ts';
@@ -58,7 +58,7 @@ export function readIdentity(claims: Claims, issuer: Issuer, now_ms: number): Id
     security_context,
     tool_patterns,
     cnf_key: readConfirmation(claims),
-    // Last: a token is expired only when nothing else is wrong with it (protocol section 3, step 5).
+    // Last: a token is expired only when nothing else is wrong with it.
     expires_at: checkTimes(claims, now_ms, issuer.max_token_ttl_seconds, SECURITY_TOKEN),
   };
 }

@@ -1,4 +1,4 @@
-/** An operator's token: a JWT of the operators' issuer, with a role that makes its subject one (design section 6). */
+/** An operator's token: a JWT of the operators' issuer, with a role that makes its subject one. */
 import type { TokenKeys } from '../snapshot/snapshot.ts';
 import { type Claims, checkTimes, MAX_TOKEN_TTL_SECONDS, own, requiredText } from './claims.ts';
 import { refusals } from './refusals.ts';

@@ -1,4 +1,4 @@
-/** Reads a seal/v1 envelope from its text (protocol section 1). Everything wrong is MALFORMED_ENVELOPE. */
+/** Reads a seal/v1 envelope from its text (docs/signing.md, The envelope). Everything wrong is MALFORMED_ENVELOPE. */
 import { hash } from 'node:crypto';
 import { GatewayError } from '../errors.ts';
 import { EXPLORE, type JsonObject } from '../snapshot/snapshot.ts';

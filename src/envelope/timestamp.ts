@@ -1,4 +1,4 @@
-/** The timestamp of an envelope: ISO 8601 or Unix seconds, signed as whole Unix seconds (protocol section 1). */
+/** The timestamp of an envelope: ISO 8601 or Unix seconds, signed as whole Unix seconds. */
 
 const ISO = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?(?:(Z)|([+-])(\d{2}):?(\d{2}))$/;
 const DAY_MS = 86_400_000;

@@ -12,7 +12,7 @@ export type { Identity } from './claims.ts';
 export interface UnverifiedToken {
   readonly header: { readonly alg: string; readonly kid: string | undefined };
   readonly iss: string;
-  /** The envelope's key comes from `cnf`, so that the token must be verified first (section 3). */
+  /** The envelope's key comes from `cnf`, so that the token must be verified first. */
   readonly has_cnf: boolean;
   /** Read once, for what is verified later. */
   readonly jws: CompactJws;

@@ -1,4 +1,5 @@
 /** Runs one exploration: a request, and of its reply only what was asked for. */
+import type { Mask } from '../credentials/mask.ts';
 import type { Operation } from '../openapi/operation.ts';
 import type { BuiltRequest } from '../openapi/request.ts';
 import type { Api, Query } from '../snapshot/snapshot.ts';
@@ -29,7 +30,7 @@ export interface Exploration {
 }
 
 export interface Explored {
-  /** The result as JSON text (protocol section 5). */
+  /** The result as JSON text. */
   readonly result_json: string;
   readonly status: number;
   readonly bytes_before: number;
@@ -60,11 +61,11 @@ export async function explore(
   const run = { signal, ends_at: deps.clock.monotonic() + timeout_ms };
   deps.slicer.checkRoom();
   const reply = await withRetry(deps, run, retry, () => send(deps, exploration, signal));
-  const { status, headers, content_type, bytes } = reply;
+  const { status, headers, content_type, bytes, mask } = reply;
   const bytes_before = bytes.length;
   const body = { bytes, content_type: headers['content-type'] };
   const probes = related === null ? [] : PROBES;
-  const slices = await deps.slicer.slice({ body, fields, probes, max_bytes }, signal);
+  const slices = await deps.slicer.slice({ body, mask, fields, probes, max_bytes }, signal);
   if ('problem' in slices) {
     const what = `answered ${status} with ${content_type} that ${slices.problem}`;
     const details = { status, excerpt: reply.excerpt() };
@@ -77,7 +78,8 @@ export async function explore(
     ...(related !== null && { hints: hintsOf(exploration, related, headers.link, slices.probed) }),
   };
   // The slices are JSON text already.
-  const result_json = `{"sliced_data":${slices.json},${JSON.stringify(facts).slice(1)}`;
+  const told = JSON.stringify(mask?.value(facts) ?? facts);
+  const result_json = `{"sliced_data":${slices.json},${told.slice(1)}`;
   return { result_json, status, bytes_before, bytes_after: slices.bytes, matches: slices.matches };
 }
 
@@ -92,6 +94,8 @@ function hintsOf(
 
 interface GoodReply extends Omit<ByteReply, 'body'> {
   readonly bytes: Uint8Array;
+  /** Of the credential that it may echo. */
+  readonly mask: Mask | null;
   /** Of its beginning, which is kept when the bytes are given away. */
   excerpt(): string | null;
 }
@@ -104,9 +108,11 @@ async function send(deps: ExplorerDeps, exploration: Exploration, signal: AbortS
   const { method, path } = operation;
   const { body, ...reply } = await sendForBytes(deps, api, { ...request, method, path, secrets }, { signal });
   const { status, headers, content_type } = reply;
+  const mask = secrets?.mask ?? null;
   const beginning = beginningOf(body);
-  const shown = () => excerpt(beginning, content_type, secrets);
-  if (status >= 200 && status <= 299) return { ...reply, bytes: body, excerpt: shown };
+  const shown = () =>
+    excerpt(beginning === null ? null : (mask?.text(beginning) ?? beginning), content_type, secrets);
+  if (status >= 200 && status <= 299) return { ...reply, bytes: body, mask, excerpt: shown };
   const said = shown();
   const seconds = retryAfterSeconds(headers['retry-after'], deps.clock.now());
   throw upstreamError('UPSTREAM_FAILED', placeOf(exploration), `answered ${status}`, {

@@ -6,7 +6,8 @@ import type { Api } from '../snapshot/snapshot.ts';
 import type { Egress } from './egress.ts';
 import { excerpt } from './excerpt.ts';
 import { exchange, type Place, type RawReply, tooLarge, upstreamError } from './exchange.ts';
-import { binary, decodeBody, mediaType, type Reading, readBody } from './reply.ts';
+import { maskRead } from './mask-reply.ts';
+import { decodeBody, mediaType, readBody } from './reply.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -154,11 +155,6 @@ function readReply(
   throw upstreamError('UPSTREAM_FAILED', place, what, {
     details: { status, excerpt: excerpt(text, content_type, secrets) },
   });
-}
-
-/** Once it is read, for escapes and charsets hide a value; of what is no text the bytes themselves. */
-function maskRead(read: Extract<Reading, { value: unknown }>, body: Buffer, mask: Mask): unknown {
-  return read.binary === true ? binary(mask.bytes(body)) : mask.value(read.value);
 }
 
 function maskHeaders(headers: RawReply['headers'], mask: Mask): RawReply['headers'] {

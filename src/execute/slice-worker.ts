@@ -1,11 +1,14 @@
 /** A thread that slices replies: reading 10 MB of JSON takes longer than the event loop may stand still. */
 import { parentPort } from 'node:worker_threads';
+import { createMask } from '../credentials/mask.ts';
 import { type ErrorName, GatewayError } from '../errors.ts';
 import { compileQuery } from './jsonpath.ts';
 import { type Body, type SliceLimits, type Slices, sliceBody, type Unreadable } from './slice.ts';
 
 export interface SliceJob {
   readonly body: Body;
+  /** What is masked in it, in clear; empty: nothing is. */
+  readonly masked: readonly string[];
   readonly fields: readonly string[];
   readonly probes: readonly string[];
   readonly limits: SliceLimits;
@@ -22,9 +25,10 @@ export interface Refused {
 
 parentPort?.on('message', (job: SliceJob) => parentPort?.postMessage(answer(job)));
 
-function answer({ body, fields, probes, limits }: SliceJob): Slices | Unreadable | Refused {
+function answer({ body, masked, fields, probes, limits }: SliceJob): Slices | Unreadable | Refused {
   try {
-    return sliceBody(body, fields.map(compileQuery), probes.map(compileQuery), limits);
+    const mask = masked.length === 0 ? null : createMask(masked);
+    return sliceBody(body, mask, fields.map(compileQuery), probes.map(compileQuery), limits);
   } catch (error) {
     // Anything else ends the thread, and with it the call, as a fault of ours.
     if (!(error instanceof GatewayError)) throw error;

@@ -1,6 +1,9 @@
 /** Slices of a reply: what each JSONPath expression matches, as JSON, within limits (docs/decisions/0011-explorer.md). */
+
+import type { Mask } from '../credentials/mask.ts';
 import { GatewayError } from '../errors.ts';
 import type { Allowance, Query } from '../snapshot/snapshot.ts';
+import { maskRead } from './mask-reply.ts';
 import { readBody } from './reply.ts';
 
 /** Of all expressions of a call together. */
@@ -40,9 +43,13 @@ export interface Unreadable {
 /** Longer texts lead to no next page. */
 const MAX_PROBED_LENGTH = 2_048;
 
-/** Throws INVALID_ARGUMENTS or RESPONSE_TOO_LARGE when a limit is passed. */
+/**
+ * What `mask` knows is masked before anything is selected: a filter could else find out by comparing what no slice
+ * may show. Throws INVALID_ARGUMENTS or RESPONSE_TOO_LARGE when a limit is passed.
+ */
 export function sliceBody(
   body: Body,
+  mask: Mask | null,
   fields: readonly Query[],
   probes: readonly Query[],
   limits: SliceLimits,
@@ -50,8 +57,9 @@ export function sliceBody(
   const bytes = Buffer.from(body.bytes.buffer, body.bytes.byteOffset, body.bytes.byteLength);
   const read = readBody(bytes, body.content_type);
   if ('problem' in read) return { problem: read.problem };
-  const slices = sliceValue(read.value, fields, limits);
-  return { ...slices, probed: probes.map((probe) => probed(probe, read.value)) };
+  const value = mask === null ? read.value : maskRead(read, bytes, mask);
+  const slices = sliceValue(value, fields, limits);
+  return { ...slices, probed: probes.map((probe) => probed(probe, value)) };
 }
 
 function sliceValue(value: unknown, fields: readonly Query[], limits: SliceLimits): Omit<Slices, 'probed'> {

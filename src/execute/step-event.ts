@@ -1,4 +1,4 @@
-/** What the audit trail hears of a step (protocol section 8): one event, however many requests it took. */
+/** What the audit trail hears of a step (docs/reference/audit.md): one event, however many requests it took. */
 import type { Step } from '../snapshot/snapshot.ts';
 import { placeOf } from './run.ts';
 import type { Outcome, Result } from './step.ts';

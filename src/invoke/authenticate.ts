@@ -1,4 +1,4 @@
-/** Who calls: protocol section 3, steps 3 to 6. Nothing here has a side effect. */
+/** Who calls: steps 3 to 6 of docs/concepts.md. Nothing here has a side effect. */
 import type { Envelope } from '../envelope/parse.ts';
 import { verifySignature } from '../envelope/signature.ts';
 import { type Identity, keyCandidates, readToken, verifyToken } from '../envelope/token.ts';

@@ -1,5 +1,5 @@
 /**
- * May this call be made: protocol section 3, steps 8 to 10, and whether its arguments fit the tool. Reads, never
+ * May this call be made: steps 8 to 10 of docs/concepts.md, and whether its arguments fit the tool. Reads, never
  * writes, so that it can be evaluated ahead of the replay claim and both be one commit.
  */
 import { checkMayDelegate } from '../credentials/user-token.ts';
@@ -240,7 +240,7 @@ function denied(
       rule,
     );
   }
-  // A tool that is not allowed and one that does not exist look the same (protocol section 4).
+  // A tool that is not allowed and one that does not exist look the same, so that names cannot be probed.
   const message = error === 'POLICY_TOOL_NOT_ALLOWED' ? UNIFORM_DENIAL : reason;
   return new GatewayError(error, message, {
     ...(error !== 'POLICY_TOOL_NOT_ALLOWED' && { details: { rule } }),

@@ -55,20 +55,21 @@ export async function execute(
     emit: ({ event_type, payload }) => recorder.record({ event_type, payload: { call_id, ...payload } }),
   });
   const run = { ...deps, credentials: credentials.forApi };
+  const explores = 'exploration' in permit;
   const outcome =
     'invocation' in permit
       ? await executeCli(deps, permit, execution, credentials)
-      : await ('exploration' in permit
-          ? explore(run, permit, execution)
-          : executeWorkflow(run, permit, execution));
-  return { ...withoutSecrets(outcome, credentials.mask), ended: credentials.end() };
+      : await (explores ? explore(run, permit, execution) : executeWorkflow(run, permit, execution));
+  return { ...withoutSecrets(outcome, credentials.mask, explores), ended: credentials.end() };
 }
 
-/** Whatever an outcome quotes, no credential of the call is in it. */
-function withoutSecrets(outcome: Outcome, mask: Mask): Outcome {
+/** Whatever an outcome quotes, no credential of the call is in it. `clean`: its result was masked where it was made. */
+function withoutSecrets(outcome: Outcome, mask: Mask, clean: boolean): Outcome {
   if (mask.isEmpty()) return outcome;
   const event = { ...outcome.event, payload: mask.value(outcome.event.payload) as EventBody['payload'] };
   if ('error' in outcome) return { event, error: maskError(outcome.error, mask) };
+  // To read it again for nothing would hold up the event loop: it may be of megabytes.
+  if (clean) return { event, result_json: outcome.result_json };
   const result: unknown = JSON.parse(outcome.result_json);
   const masked = mask.value(result);
   return { event, result_json: masked === result ? outcome.result_json : JSON.stringify(masked) };

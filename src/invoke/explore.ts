@@ -1,4 +1,4 @@
-/** Runs a permitted exploration and turns what came of it, good or bad, into its outcome event (protocol section 8). */
+/** Runs a permitted exploration and turns what came of it, good or bad, into its outcome event (docs/reference/audit.md). */
 import { redactArguments } from '../audit/redact.ts';
 import { type ExplorerDeps, explore as runExploration } from '../execute/explorer.ts';
 import { asGatewayError } from './call.ts';

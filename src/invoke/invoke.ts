@@ -1,7 +1,7 @@
 /**
- * The pipeline. `invoke` is protocol section 3 as a list, one line a step; the first failure ends the call and
- * writes one rejection event. Steps 8 to 10 are evaluated ahead of 7, because claim and intent are one commit,
- * but their answer is heard only when the claim was good.
+ * The pipeline. `invoke` is the way of a call of docs/concepts.md as a list, one line a step; the first failure
+ * ends the call and writes one rejection event. Steps 8 to 10 are evaluated ahead of 7, because claim and intent
+ * are one commit, but their answer is heard only when the claim was good.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,14 +16,13 @@ import { GatewayError } from '../errors.ts';
 import { allowedTools } from '../policy/visible-tools.ts';
 import type { SnapshotHolder } from '../snapshot/holder.ts';
 import type { CliTool, EXPLORE, Snapshot } from '../snapshot/snapshot.ts';
-import type { Store } from '../store/store.ts';
+import type { ReplayClaim, Store } from '../store/store.ts';
 import {
   authenticate,
   authenticateBearer,
   type Caller,
   type Operator,
   operatorCaller,
-  type TokenCaller,
 } from './authenticate.ts';
 import {
   asGatewayError,
@@ -39,7 +38,7 @@ import { cliStarted } from './cli-events.ts';
 import { countsOf, decide, occupy, type Permit, rightsOf, usedUp } from './decide.ts';
 import { type ExecuteDeps, execute } from './execute.ts';
 import type { Limiter } from './limit.ts';
-import { replayClaim } from './replay.ts';
+import { ownClaim, replayClaim } from './replay.ts';
 import { describeTools, type ToolDescription } from './tools.ts';
 
 /** Milliseconds that a reply waits for the end of the call's credentials. */
@@ -111,7 +110,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
       const caller = await authenticate(snapshot, envelope, deps.clock.now()); //         3 to 6
       call.caller = caller;
       const verdict = attempt(() => permitOf(snapshot, caller, envelope)); //             8 to 10, heard below
-      const intent_id = await admit(call, caller, verdict); //                            7, with the intent
+      const intent_id = await admit(call, replayClaim(caller, envelope), verdict); //     7, with the intent
       return await carryOut(call, caller, heard(verdict), intent_id, gone); //            11
     } catch (error) {
       throw await reject(call, error);
@@ -120,7 +119,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     }
   }
 
-  /** There is no envelope, so nothing to be replayed; all else is as for any call. */
+  /** There is no envelope that could be replayed; all else is as for any call. */
   async function explore(
     read: () => Promise<Uint8Array>,
     verify: () => Promise<Operator | null>,
@@ -139,9 +138,8 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     try {
       if (inFlight > deps.limits.max_in_flight) throw overloaded(deps.limits.max_in_flight);
       const permit = permitOf(snapshotOf(call), call.caller, call.asked);
-      const events = intent(call, permit, deps.instance).map(recorderOf(call).event);
-      await deps.store.append(events);
-      return await carryOut(call, call.caller, permit, events[0]!.id, gone);
+      const intent_id = await admit(call, ownClaim(call, deps.clock.now()), { value: permit });
+      return await carryOut(call, call.caller, permit, intent_id, gone);
     } catch (error) {
       throw await reject(call, error);
     } finally {
@@ -157,14 +155,14 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   }
 
   /** Claims the replay id, counts the call and writes the intent, or the rejection, as one durable unit. */
-  async function admit(call: Call, caller: TokenCaller, verdict: Attempt<Permit | null>): Promise<string> {
+  async function admit(call: Call, claim: ReplayClaim, verdict: Attempt<Permit | null>): Promise<string> {
     const recorder = recorderOf(call);
     const bodies =
       'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value, deps.instance);
     const events = bodies.map(recorder.event);
     const permit = 'error' in verdict ? null : verdict.value;
     const counts = permit === null ? [] : countsOf(permit);
-    const admission = await deps.store.admit(replayClaim(caller, call.envelope!), events, counts);
+    const admission = await deps.store.admit(claim, events, counts);
     if (admission === 'replayed') {
       throw new GatewayError(
         'REPLAY_DETECTED',
@@ -174,7 +172,7 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     if (admission !== 'admitted') {
       // Nothing of it was stored: the rejection takes the place of the intent.
       const error = usedUp(permit!, admission, deps.limiter);
-      await admit(call, caller, { error });
+      await admit(call, claim, { error });
       throw error;
     }
     call.recorded = 'error' in verdict;

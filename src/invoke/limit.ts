@@ -1,8 +1,9 @@
 /**
- * Rate limits and concurrency slots of one gateway, in memory (design section 4, code 2005; protocol section 3,
- * step 10). Where gateways share a store they count together in it, with the intent of each call
- * (docs/decisions/0015-postgres.md); what is here then spares the store the calls that are too many anyway. Not rate-limiter-flexible: its memory store reads the wall clock itself, sets a timer for every key
- * and has no bound on keys; and its fixed window lets twice the limit through around a boundary.
+ * Rate limits and concurrency slots of one gateway, in memory (code 2005; step 10 of docs/concepts.md). Where gateways
+ * share a store they count together in it, with the intent of each call (docs/decisions/0015-postgres.md); what is here
+ * then spares the store the calls that are too many anyway. Not rate-limiter-flexible: its memory store reads the wall
+ * clock itself, sets a timer for every key and has no bound on keys; and its fixed window lets twice the limit through
+ * around a boundary.
  */
 import { type Clock, systemClock } from '../clock.ts';
 import type { RateLimit } from '../snapshot/snapshot.ts';

@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.ts';
 import type { Slicer } from '../execute/slicer.ts';
 import type { Query } from '../snapshot/snapshot.ts';
 
-/** Rejects as {@link Slicer.slice} does. */
+/** The result is masked already, as all that upstreams answer. Rejects as {@link Slicer.slice} does. */
 export async function sliceResult(
   slicer: Slicer,
   result_json: string,
@@ -13,7 +13,7 @@ export async function sliceResult(
   const bytes = Buffer.from(result_json);
   const bytes_before = bytes.length;
   const body = { bytes, content_type: 'application/json' };
-  const slices = await slicer.slice({ body, fields, probes: [], max_bytes }, signal);
+  const slices = await slicer.slice({ body, mask: null, fields, probes: [], max_bytes }, signal);
   if ('problem' in slices) throw new GatewayError('UPSTREAM_FAILED', `the result ${slices.problem}`);
   const { json, bytes: bytes_after } = slices;
   return `{"sliced_data":${json},"bytes_before":${bytes_before},"bytes_after":${bytes_after}}`;

@@ -1,4 +1,4 @@
-/** Tools as a client sees them (protocol section 4, GET /v1/tools). */
+/** Tools as a client sees them (`GET /v1/tools`). */
 import { explorable, visibleApis } from '../execute/exploration.ts';
 import { permitsCommand } from '../policy/evaluate.ts';
 import type { RunnableTool } from '../policy/visible-tools.ts';

@@ -18,7 +18,7 @@ export type Kind = (typeof KINDS)[number];
 /** The kinds that share the one namespace of tools. */
 export const TOOL_KINDS: readonly Kind[] = ['ToolWorkflow', 'CliTool'];
 
-/** Names that a tool may not take: the explorer is called by one (protocol section 5). */
+/** Names that a tool may not take: the explorer is called by one. */
 export const RESERVED_TOOLS: readonly string[] = ['api.explore'];
 
 /** The part of draft-07 that the schemas of the kinds are written in. */

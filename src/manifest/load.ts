@@ -142,11 +142,13 @@ function collide(first: Found, second: Found): Found {
   };
 }
 
-/** Workflows and CLI tools share one namespace; a tenant may not shadow a global tool. */
+const CLASH = 'tool-name-clash';
+
+/** Workflows and CLI tools share one namespace; a tenant may not shadow a global tool. Tells what it has not told yet. */
 export function checkTools(found: Map<string, Found>): Map<string, Found> {
   for (const one of found.values()) {
     const clash = clashOf(one, found);
-    if (clash === null) continue;
+    if (clash === null || one.diagnostics.some(({ rule }) => rule === CLASH)) continue;
     const diagnostics = [...one.diagnostics, diagnosticOfClash(one, clash)].sort(compareDiagnostics);
     found.set(one.key, { ...one, manifest: null, diagnostics });
   }
@@ -170,5 +172,5 @@ function diagnosticOfClash(one: Found, other: Found): Diagnostic {
   const message = shadows
     ? `the global ${nameOf(other.identity)} (${other.file}:${other.line}) has this name already; a tenant may not shadow it`
     : `${nameOf(other.identity)} (${other.file}:${other.line}) has this name already; workflows and CLI tools share their names`;
-  return errorAt(one.file, one, 'tool-name-clash', message, 'choose another name');
+  return errorAt(one.file, one, CLASH, message, 'choose another name');
 }

@@ -41,6 +41,8 @@ export interface Found {
   readonly column: number;
   /** null: it has errors. */
   readonly manifest: Manifest | null;
+  /** Of one with errors what fits the schema by itself, to look for further mistakes in; never applied. */
+  readonly part?: Manifest;
   readonly diagnostics: readonly Diagnostic[];
 }
 

@@ -4,6 +4,7 @@
  */
 import { posix } from 'node:path';
 import { compareDiagnostics, type Diagnostic, errorAt, type Position } from './diagnostic.ts';
+import type { Violation } from './explain.ts';
 import { API_VERSION, isKind, KINDS, type Kind, RESERVED_TOOLS, TOOL_KINDS } from './kind.ts';
 import {
   diagnosticAt,
@@ -18,6 +19,7 @@ import { createPace } from './pace.ts';
 import { type ParsedDocument, parseFile } from './parse.ts';
 import { locate } from './position.ts';
 import { scanSecrets } from './secret-scan.ts';
+import { soundPart } from './sound-part.ts';
 import { suggest } from './suggest.ts';
 import { isManifestFile, type TreeFile } from './tree.ts';
 import { validateManifest } from './validate.ts';
@@ -138,36 +140,40 @@ function readDocument(file: string, document: ParsedDocument): Draft | Nameless 
   const readable = diagnostics.every(({ rule }) => HARMLESS.has(rule)) && (document.valid || syntax.size > 0);
   const kind = readable ? checkKind(value, report) : kindOf(value);
   const name = textOf(fieldsOf(value.metadata).name);
-  if (kind !== null && readable) checkContent(kind, value, report);
+  const violations = kind !== null && readable ? checkContent(kind, value, report) : [];
   const identity = kind === null || name === null ? null : identify(kind, name, file, value, report);
   if (identity === null) return { loose: diagnostics };
   const references = readable ? referencesOf(identity.kind, file, document, report) : [];
   const key = keyOf(identity);
   const start = locate(document, '');
   const place = { identity, key, file, ...start, diagnostics: diagnostics.sort(compareDiagnostics) };
-  if (!document.valid || diagnostics.length > 0) return { found: { ...place, manifest: null }, references };
-  const manifest: Manifest = {
+  const make = (content: Fields): Manifest => ({
     ...identity,
     key,
-    spec: value.spec as SpecOf<Kind>,
-    annotations: fieldsOf(fieldsOf(value.metadata).annotations) as Record<string, string>,
+    spec: content.spec as SpecOf<Kind>,
+    annotations: fieldsOf(fieldsOf(content.metadata).annotations) as Record<string, string>,
     file,
     document,
     data: new Map(),
-    digest: digestContent(value),
-  };
-  return { found: { ...place, manifest }, references };
+    digest: digestContent(content),
+  });
+  if (document.valid && diagnostics.length === 0)
+    return { found: { ...place, manifest: make(value) }, references };
+  const part = document.valid ? soundPart(identity.kind, value, violations) : null;
+  return { found: { ...place, manifest: null, ...(part !== null && { part: make(part) }) }, references };
 }
 
 function placeOf({ line, column }: { readonly line: number; readonly column: number }): string {
   return `${line}:${column}`;
 }
 
-function checkContent(kind: Kind, value: Fields, report: Report): void {
-  for (const { pointer, rule, message, hint, at } of validateManifest(kind, value))
-    report(pointer, rule, message, hint, at);
+/** Those of the schema. */
+function checkContent(kind: Kind, value: Fields, report: Report): readonly Violation[] {
+  const violations = validateManifest(kind, value);
+  for (const { pointer, rule, message, hint, at } of violations) report(pointer, rule, message, hint, at);
   for (const { pointer, what, hint } of scanSecrets(value))
     report(pointer, 'secret', `${fieldPath(pointer)} ${what}`, hint);
+  return violations;
 }
 
 function kindOf({ apiVersion, kind }: Fields): Kind | null {

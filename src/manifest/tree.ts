@@ -12,9 +12,10 @@ import {
   readdirSync,
   readSync,
   realpathSync,
+  type Stats,
   statSync,
 } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { compareText, type Diagnostic, errorAt } from './diagnostic.ts';
 import { createPace, type Pace } from './pace.ts';
 
@@ -33,6 +34,8 @@ export interface Tree {
   readonly diagnostics: readonly Diagnostic[];
   /** `sha256:` and the digest over all paths and contents, and over what could not be read. */
   readonly digest: string;
+  /** The real path of every directory that something was read from, and what tells it from a later one of this path. */
+  readonly directories: ReadonlyMap<string, string>;
 }
 
 /** The directory changed while it was read, or is not there: look again later. */
@@ -59,6 +62,9 @@ interface Walk {
   readonly diagnostics: Diagnostic[];
   /** Where each link led that was followed. */
   readonly links: Map<string, string>;
+  readonly directories: Map<string, string>;
+  /** What each file and directory was like before it was read, by its real path. */
+  readonly looks: Map<string, string>;
   readonly breathe: Pace;
   entries: number;
   bytes: number;
@@ -75,13 +81,15 @@ interface Place {
 /**
  * Reads every `.yaml`, `.yml` and `.json` file below `root`, links inside of it included; names that begin with a dot
  * and `*.test.yaml` are left out. With the tree of an earlier reading, what has not changed takes no more memory.
- * Rejects with {@link TreeUnreadable} when the directory is gone or changes meanwhile.
+ * Rejects with {@link TreeUnreadable} when the directory is gone or changes meanwhile; `restless`: also what was written
+ * while it was read will do.
  */
-export async function readTree(root: string, earlier: Tree | null = null): Promise<Tree> {
+export async function readTree(root: string, earlier: Tree | null = null, restless = false): Promise<Tree> {
   const real = seen(root, () => realpathSync(root));
   const links = new Map([[root, real]]);
   const walk: Walk = {
     ...{ root: real, files: [], diagnostics: [], links, entries: 0, bytes: 0 },
+    ...{ directories: new Map(), looks: new Map() },
     before: earlier?.files ?? new Map(),
     breathe: createPace(),
   };
@@ -91,14 +99,33 @@ export async function readTree(root: string, earlier: Tree | null = null): Promi
     if (seen(link, () => realpathSync(link)) !== target)
       throw new TreeUnreadable(`${link} changed while it was read`);
   }
-  return makeTree(walk.files, walk.diagnostics);
+  const tree = makeTree(walk.files, walk.diagnostics, walk.directories);
+  if (!restless && tree.digest !== earlier?.digest) await checkStill(walk);
+  return tree;
+}
+
+/** What was written while it was read may have been read in part, as one file of before and one of after. */
+async function checkStill({ looks, breathe }: Walk): Promise<void> {
+  for (const [path, look] of looks) {
+    if (lookOf(seen(path, () => statSync(path))) !== look)
+      throw new TreeUnreadable(`${path} changed while it was read`);
+    await breathe();
+  }
+}
+
+function lookOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${dev}:${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 }
 
 /** A tree of files that are in memory already. */
-export function makeTree(list: readonly TreeFile[], diagnostics: readonly Diagnostic[]): Tree {
+export function makeTree(
+  list: readonly TreeFile[],
+  diagnostics: readonly Diagnostic[],
+  directories: Tree['directories'] = new Map(),
+): Tree {
   const sorted = [...list].sort((a, b) => compareText(a.path, b.path));
   const files = new Map(sorted.map((file) => [file.path, file]));
-  return { files, diagnostics, digest: digestOf(files, diagnostics) };
+  return { files, diagnostics, digest: digestOf(files, diagnostics), directories };
 }
 
 export function treeFile(path: string, bytes: Buffer): TreeFile {
@@ -135,6 +162,7 @@ async function readDirectory(walk: Walk, place: Place): Promise<void> {
 
 function list(walk: Walk, { path, real }: Place): Dirent[] {
   try {
+    walk.looks.set(real, lookOf(noteDirectory(walk, real)));
     return readdirSync(real, { withFileTypes: true });
   } catch (error) {
     const code = codeOf(error);
@@ -142,6 +170,12 @@ function list(walk: Walk, { path, real }: Place): Dirent[] {
     refuse(walk, path, 'unreadable', `the directory cannot be read (${code})`, 'check its owner and mode');
     return [];
   }
+}
+
+function noteDirectory({ directories }: Walk, real: string): Stats {
+  const status = statSync(real);
+  directories.set(real, `${status.dev}:${status.ino}`);
+  return status;
 }
 
 async function followLink(walk: Walk, { path, real: link, above }: Place): Promise<void> {
@@ -164,6 +198,7 @@ async function followLink(walk: Walk, { path, real: link, above }: Place): Promi
   const inside = relative(walk.root, target);
   const owner = tenantOf(inside);
   walk.links.set(link, target);
+  if (status.isFile()) noteDirectory(walk, dirname(target));
   if (inside === '..' || inside.startsWith(`..${sep}`)) {
     refuse(walk, path, 'leaves-directory', 'the link leaves the directory', 'put the file itself here');
   } else if (owner !== null && owner !== tenantOf(path)) {
@@ -198,6 +233,7 @@ function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
   }
   try {
     const status = fstatSync(handle);
+    walk.looks.set(real, lookOf(status));
     if (!status.isFile()) {
       refuse(walk, path, 'not-a-file', 'this is no regular file');
     } else if (status.size > MAX_DATA_BYTES) {

@@ -1,4 +1,4 @@
-/** The constraints of a capability (design section 4, rule 2). A constraint whose argument is absent fails. */
+/** The constraints of a capability. A constraint whose argument is absent fails. */
 import type { Capability, Matcher } from '../snapshot/snapshot.ts';
 import { textsAt } from './arguments.ts';
 import type { PolicyCall, PolicyErrorName, Usage } from './call.ts';

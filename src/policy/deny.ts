@@ -1,4 +1,4 @@
-/** The deny list of a context (design section 4, rule 1). */
+/** The deny list of a context, which comes before every capability. */
 import type { Capability, DenyRule } from '../snapshot/snapshot.ts';
 import { textsAt } from './arguments.ts';
 import type { PolicyCall } from './call.ts';

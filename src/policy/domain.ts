@@ -1,6 +1,6 @@
 /**
  * The host that a URL argument names, or nothing when two URL parsers could read two hosts in it
- * (design section 4). WHATWG URL decides; what it merely tolerates is refused beforehand.
+ * (docs/concepts.md, Security contexts). WHATWG URL decides; what it merely tolerates is refused beforehand.
  */
 
 const WEB_URL = /^(?:https?|wss?|ftp):\/\/([^/]+)(?:\/|$)/i;

@@ -1,6 +1,6 @@
 /**
- * The policy decision, a pure function of context, call and usage (design section 4). What cannot be judged is
- * never allowed: a rule that throws counts against the call.
+ * The policy decision, a pure function of context, call and usage (docs/concepts.md, Security contexts). What
+ * cannot be judged is never allowed: a rule that throws counts against the call.
  */
 import type { Capability, Matcher, SecurityContext } from '../snapshot/snapshot.ts';
 import type { Decision, Denial, PolicyCall, PolicyErrorName, TriedRule, Usage } from './call.ts';

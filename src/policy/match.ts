@@ -1,5 +1,5 @@
 /**
- * Compiles the patterns of security contexts and scopes into matchers (design section 4). Every matcher runs
+ * Compiles the patterns of security contexts and scopes into matchers. Every matcher runs
  * in time linear in its text: literal pieces are searched from left to right, and nothing is ever tried again.
  */
 import type { DenyRule, Matcher } from '../snapshot/snapshot.ts';

@@ -1,6 +1,6 @@
 /**
  * Paths as policy compares them: one spelling for each file, so that no second spelling slips past a rule
- * (design section 4).
+ * (docs/concepts.md, Security contexts).
  */
 
 /** More rounds of percent-encoding than any honest client nests. */

@@ -1,4 +1,4 @@
-/** Which security context a verified identity acts in (design section 4, last paragraph). */
+/** Which security context a verified identity acts in, if any. */
 import { type SecurityContext, type Snapshot, type Tenant, visible } from '../snapshot/snapshot.ts';
 import { matchesAny } from './match.ts';
 

@@ -1,4 +1,4 @@
-/** The tools that `GET /v1/tools` lists (protocol section 4). */
+/** The tools that `GET /v1/tools` lists: those that a call of the token could run. */
 import {
   type CliTool,
   type ExplorerTool,

@@ -1,4 +1,4 @@
-/** What a reconcile changed, as events of the audit trail (protocol section 8). */
+/** What a reconcile changed, as events of the audit trail (docs/reference/audit.md). */
 import type { AuditEvent, EventBody, EventType } from '../audit/event.ts';
 import { type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
 import type { Kind } from '../manifest/kind.ts';

@@ -1,5 +1,6 @@
 /** ApiSpec manifests -> APIs of the snapshot, with the index of their OpenAPI documents. */
 import { isIP } from 'node:net';
+import { compileAddressPolicy } from '../execute/address.ts';
 import type { Manifest, SpecOf } from '../manifest/manifest.ts';
 import { pointerTo } from '../manifest/position.ts';
 import type { TreeFile } from '../manifest/tree.ts';
@@ -60,7 +61,7 @@ export function compileApi(
     ),
     timeout_ms: spec.timeout_ms ?? DEFAULT_TIMEOUT_MS,
     max_response_bytes: spec.max_response_bytes ?? DEFAULT_MAX_RESPONSE_BYTES,
-    egress: egressOf(spec, base_url, problems),
+    egress: egressOf(spec, base_url, spec.base_url === undefined ? pointer : '/spec/base_url', problems),
     credential: credentialOf(spec.credential),
     inject: injectOf(spec.inject),
     allow_slash: (id) => matchesAny(matchers, id),
@@ -195,7 +196,7 @@ function baseUrl(
 }
 
 /** A listed name lifts the limits for the hosts of the API and of its document alone: requests go nowhere else. */
-function egressOf(spec: SpecOf<'ApiSpec'>, base: URL, problems: Problems): Api['egress'] {
+function egressOf(spec: SpecOf<'ApiSpec'>, base: URL, pointer: string, problems: Problems): Api['egress'] {
   const hosts = (spec.egress?.allow_hosts ?? []).map(bareHost);
   const own = bareHost(base.hostname);
   const { url } = spec.source;
@@ -208,12 +209,26 @@ function egressOf(spec: SpecOf<'ApiSpec'>, base: URL, problems: Problems): Api['
       `${host} is not the host of this API, which is ${own}`,
     );
   }
-  return {
+  const policy = {
     allow_private:
       (spec.egress?.allow_private ?? false) || hosts.some((host) => isIP(host) === 0 && host === own),
     allow_addresses: hosts.filter((host) => isIP(host) !== 0),
     plain_http_credentials: spec.egress?.plain_http_credentials ?? false,
   };
+  if (isIP(own) !== 0 && !compileAddressPolicy(policy)(own)) tellBlocked(own, policy, pointer, problems);
+  return policy;
+}
+
+/** An address that is written out is judged now, and not at the first call; a name only when it is looked up. */
+function tellBlocked(address: string, policy: Api['egress'], pointer: string, problems: Problems): void {
+  const isPrivate = compileAddressPolicy({ ...policy, allow_private: true })(address);
+  const [what, hint] = isPrivate
+    ? ['private or of this machine', 'if it is meant, write egress: {allow_private: true}']
+    : [
+        'link-local, a metadata service or not for general use',
+        `if it is meant, write egress: {allow_hosts: ["${address}"]}`,
+      ];
+  problems.warn(pointer, 'blocked-address', `every call will be refused: ${address} is ${what}`, hint);
 }
 
 /** The form of a credential as the snapshot has it. */

@@ -1,13 +1,14 @@
 /**
  * A whole set of manifests -> everything that a snapshot is made of. Pure but for its caches: the same set gives the
  * same result whatever the order of files. A manifest that cannot be compiled keeps its last good version, and those
- * that need it go on with that; rights are the exception: a right that is not valid is no right (design section 5).
+ * that need it go on with that; rights are the exception: a right that is not valid is no right.
  */
 import { compareDiagnostics, type Diagnostic } from '../manifest/diagnostic.ts';
 import { KINDS, type Kind, TOOL_KINDS } from '../manifest/kind.ts';
-import { type Found, isBroken, type ManifestSet } from '../manifest/load.ts';
+import { checkTools, type Found, isBroken, type ManifestSet } from '../manifest/load.ts';
 import { type Identity, keyOf, type Manifest, nameOf } from '../manifest/manifest.ts';
 import { createPace } from '../manifest/pace.ts';
+import { holds } from '../manifest/sound-part.ts';
 import { suggest } from '../manifest/suggest.ts';
 import type { Issuer, Judge, SecurityContext, Tenant, TokenKeys, Tool } from '../snapshot/snapshot.ts';
 import { checkCredential } from './check-credential.ts';
@@ -170,20 +171,39 @@ function withBroken(set: ManifestSet, known: KnownSet): ReadonlyMap<string, Foun
       diagnostics,
     });
   }
-  return found;
+  // It keeps its name too: nobody takes that of a tool whose file is broken.
+  return checkTools(found);
 }
 
 function judge(found: Found, context: Context): Verdict {
   const { manifest } = found;
   const { identity, key, file, line, column } = found;
   const place = { identity, key, file, line, column, digest: manifest?.digest ?? null };
-  if (manifest === null) return fallBack(place, found.diagnostics, 'Invalid', context);
+  if (manifest === null) return fallBack(place, withMore(found, context), 'Invalid', context);
   const { applied, findings, blocked } = compileOne(manifest, context.previous.get(key) ?? null, context);
   const own = placeFindings(manifest, findings);
   const diagnostics =
     own.length === 0 ? found.diagnostics : [...found.diagnostics, ...own].sort(compareDiagnostics);
   if (applied !== null) return { ...place, status: 'Ready', diagnostics, applied };
   return fallBack(place, diagnostics, blocked ? 'Blocked' : 'Invalid', context);
+}
+
+/** Mistakes that are in a template, an expression or a pattern itself, whatever else the manifest says. */
+const BY_THEMSELVES = new Set(['bad-template', 'bad-jsonpath', 'bad-schema', 'bad-pattern']);
+/** Those that need no other file. */
+const ALONE: ReadonlySet<Kind> = new Set(['ToolWorkflow', 'CliTool', 'SecurityContext', 'Tenant']);
+
+/** What is wrong with a manifest that does not fit its schema, and what would be told after the first mend. */
+function withMore({ part, diagnostics }: Found, context: Context): readonly Diagnostic[] {
+  if (part === undefined || !ALONE.has(part.kind)) return diagnostics;
+  const problems = createProblems();
+  compileSafely(part, problems, () => ({ absent: true, hint: null }), context);
+  const more = problems.findings.filter(
+    ({ rule, pointer }) => BY_THEMSELVES.has(rule) && holds(part, pointer),
+  );
+  return more.length === 0
+    ? diagnostics
+    : [...diagnostics, ...placeFindings(part, more)].sort(compareDiagnostics);
 }
 
 type Place = Omit<Verdict, 'status' | 'diagnostics' | 'applied'>;

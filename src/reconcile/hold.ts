@@ -29,8 +29,13 @@ export function pruneProblem(
   const annotation =
     revision === null || next.size === 0
       ? ''
-      : `, or put the annotation ${ALLOW_PRUNE}: "${revision.slice(0, 19)}" on a manifest that stays`;
+      : `, or put the annotation ${ALLOW_PRUNE}: "${shortOf(revision)}" on a manifest that stays`;
   return `${what}; to allow it, start once with --allow-prune${annotation}`;
+}
+
+/** As many characters as no two revisions have in common: of a commit a few more than it takes. */
+function shortOf(revision: string): string {
+  return revision.slice(0, revision.startsWith('last-good:') ? 22 : 19);
 }
 
 function isConfirmed(next: Verdicts, revision: string | null): boolean {
@@ -77,6 +82,6 @@ function verdictOf(key: string, applied: Verdict['applied'] & object, reason: st
 function stale(verdict: Verdict, reason: string): Verdict {
   const own = verdict.diagnostics.filter(({ severity }) => severity === 'error');
   const held = errorAt(verdict.file, verdict, 'held', `${nameOf(verdict.identity)} is held back: ${reason}`);
-  const status = verdict.applied !== null ? 'Stale' : own.length > 0 ? 'Invalid' : 'Blocked';
+  const status = verdict.applied !== null ? 'Stale' : verdict.status === 'Invalid' ? 'Invalid' : 'Blocked';
   return { ...verdict, status, diagnostics: own.length > 0 ? verdict.diagnostics : [held] };
 }

@@ -1,8 +1,8 @@
 /**
- * Keeps the snapshot in step with the source of manifests (design section 5): any hint, and a resync besides, means to
+ * Keeps the snapshot in step with the source of manifests: any hint, and a resync besides, means to
  * read the whole source, to build the whole next snapshot beside the one in force, and to swap one reference.
  */
-import { hash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Clock, isoTime } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { compareDiagnostics, type Diagnostic, formatDiagnostic } from '../manifest/diagnostic.ts';
@@ -26,6 +26,8 @@ import {
   type LastGoodStore,
   lastGoodChange,
   restoreLastGood,
+  revisionOf,
+  rowsInForce,
 } from './last-good.ts';
 import { createReadingCache } from './reading-cache.ts';
 import { remoteDocument } from './remote-documents.ts';
@@ -33,7 +35,7 @@ import { readSettled } from './settle.ts';
 import type { Reading, Source } from './source.ts';
 import { statesOf } from './states.ts';
 import { type ManifestState, NOTHING_YET, notReadyReason, type ReconcileStatus } from './status.ts';
-import { createTrigger } from './trigger.ts';
+import { createTrigger, LONGEST_MS } from './trigger.ts';
 import { CommitRejected } from './verify-commit.ts';
 import { type Watcher, watchTree } from './watch.ts';
 
@@ -106,12 +108,17 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   const remote = createDocuments({ fetch: deps.fetchDocument, changed: () => trigger.soon() });
   let restored: Promise<AppliedSet> | null = null;
   let watcher: Watcher | null = null;
+  let directories: Tree['directories'] = new Map();
+  /** Somebody waits for what this run will find. */
+  let asked = false;
+  /** When readings began to be put off; null: the last one was not. */
+  let putOffSince: number | null = null;
   let told: ReadonlySet<string> = new Set();
   let status: ReconcileStatus = NOTHING_YET;
   let state: State = {
     ...{ digest: null, attempted: null, revision: null, applied: new Map(), states: new Map() },
     settled: { error: null, degraded: false },
-    known: new Map(kept.rows.map((row) => [row.key, knownRow(row)])),
+    known: new Map(rowsInForce(kept.rows).map((row) => [row.key, knownRow(row)])),
     loose: new Map(),
     rows: new Map(kept.rows.map((row) => [row.key, row])),
   };
@@ -127,6 +134,8 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
       await keepServing(error.message);
       return;
     }
+    ({ directories } = reading.tree);
+    if (await comesMore()) return;
     const isSame = reading.tree.digest === state.digest && reading.revision === state.attempted;
     if (isSame && !remote.hasNews()) {
       status = { ...status, ...state.settled };
@@ -157,6 +166,21 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     return remote.fill(set, await inForce());
   }
 
+  /**
+   * Whether what was read may be half of a change: there was a hint meanwhile, so that another run is due in a moment.
+   * Not without end.
+   */
+  async function comesMore(): Promise<boolean> {
+    const isAsked = asked;
+    asked = false;
+    await nextTurn();
+    const now = clock.monotonic();
+    putOffSince ??= now;
+    if (trigger.hinted && !isAsked && now - putOffSince < LONGEST_MS) return true;
+    putOffSince = null;
+    return false;
+  }
+
   /** In force, also before the first snapshot: then what the store has kept. */
   async function inForce(): Promise<AppliedSet> {
     return status.generation > 0 ? state.applied : restore();
@@ -175,8 +199,11 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
 
   function holdReason(next: ReadonlyMap<string, Verdict>, errors: number): string | null {
     const first = status.generation === 0;
-    const keys = new Set(first ? state.rows.keys() : state.applied.keys());
-    const prune = first && deps.allow_prune ? null : pruneProblem(keys, next, state.revision);
+    const keys = first ? rowsInForce(state.rows.values()).map(({ key }) => key) : state.applied.keys();
+    const revision = state.revision ?? revisionOf(kept.rows);
+    // The first reading is the first that there was, however long the directory was away.
+    const prune =
+      state.digest === null && deps.allow_prune ? null : pruneProblem(new Set(keys), next, revision);
     return prune ?? (deps.policy === 'atomic' ? atomicProblem(next, errors) : null);
   }
 
@@ -192,7 +219,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     const applied = new Map<string, Applied>();
     for (const [key, one] of next) if (one.applied !== null) applied.set(key, one.applied);
     const nothing = held !== null && applied.size === 0;
-    const serving = held === null ? revision : (state.revision ?? revisionOf(applied));
+    const serving = held === null ? revision : (state.revision ?? revisionOf(kept.rows));
     const generation = nothing ? status.generation : status.generation + 1;
     if (!nothing && (held === null || status.generation === 0))
       holder.swap(assemble(next.values(), serving, generation));
@@ -283,7 +310,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     if (status.generation === 0 && kept.rows.length > 0) {
       const applied = await restore();
       const verdicts = staleVerdicts(applied, reason);
-      const revision = revisionOf(applied);
+      const revision = revisionOf(kept.rows);
       holder.swap(assemble(verdicts.values(), revision, 1));
       const states = statesOf(verdicts, state.states, revision, now);
       state = { ...state, revision, applied, states };
@@ -323,7 +350,9 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   });
   await trigger.now();
   if (deps.watch !== 'poll' && deps.dir !== null) watcher = watchTree(deps.dir, trigger.soon, log);
-  trigger.after(() => watcher?.follow());
+  const follow = (): void => watcher?.follow(directories);
+  trigger.after(follow);
+  follow();
   let resync: NodeJS.Timeout;
   const wait = (): void => {
     const polls = deps.watch === 'poll' || watcher?.seesEvents === false;
@@ -339,12 +368,15 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     status: () => ({ ...status, watch: watcher?.seesEvents ? 'events' : 'scanning' }),
     notReady: () => notReadyReason(status),
     applied: () => state.applied,
-    reconcile: trigger.now,
+    reconcile() {
+      asked = true;
+      return trigger.now();
+    },
     async close() {
       clearTimeout(resync);
       await remote.close();
       await trigger.close();
-      await watcher?.close();
+      watcher?.close();
       await events.close();
     },
   };
@@ -368,10 +400,4 @@ function knownRow({ key, file, manifest }: LastGoodRow): Known {
     applied_digest: manifest,
     faults: '',
   };
-}
-
-/** A revision for what the store has kept, which may be of several commits. */
-function revisionOf(applied: AppliedSet): string {
-  const digests = [...applied].map(([key, { manifest }]) => [key, manifest.digest]).sort();
-  return `last-good:${hash('sha256', JSON.stringify(digests), 'hex')}`;
 }

@@ -8,7 +8,7 @@ import type { ManifestSet } from '../manifest/load.ts';
 import { diagnosticAt, type Found, type Manifest } from '../manifest/manifest.ts';
 import { type TreeFile, treeFile } from '../manifest/tree.ts';
 import type { Api } from '../snapshot/snapshot.ts';
-import type { Applied, AppliedSet } from './compile.ts';
+import type { AppliedSet } from './compile.ts';
 
 export interface RemoteDocument {
   readonly url: string;
@@ -80,7 +80,7 @@ function withDocument(found: Found, { url }: RemoteDocument, document: TreeFile 
 }
 
 /** The documents that manifests in force have, by digest. */
-export function documentsIn(inForce: AppliedSet | readonly Applied[]): Map<string, TreeFile> {
+export function documentsIn(inForce: AppliedSet): Map<string, TreeFile> {
   const documents = new Map<string, TreeFile>();
   for (const { manifest } of inForce.values()) {
     const document = remoteDocument(manifest);

@@ -2,6 +2,7 @@
 
 import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createPace } from '../manifest/pace.ts';
 import { readTree, type Tree, TreeUnreadable } from '../manifest/tree.ts';
 import type { Author } from './changes.ts';
@@ -27,8 +28,9 @@ export interface Source {
 
 const NOBODY: Author = { registered_by: null, subject: null };
 const COMMIT = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
-/** A directory that changes while it is read is read again, this often at once. */
+/** A directory that changes while it is read is read again, so often, with so many milliseconds more each time. */
 const READS = 5;
+const PAUSE_MS = 20;
 
 /** The directory as it stands; its revision is the commit when it is a clean checkout, or one that git-sync made. */
 export function directorySource(dir: string, git: Git): Source {
@@ -178,9 +180,11 @@ function checkOutside(path: string, top: string): void {
 async function readSteadily(dir: string, earlier: Tree | null): Promise<Tree> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await readTree(dir, earlier);
+      // One file that somebody writes to without end must not keep all others from being read.
+      return await readTree(dir, earlier, attempt === READS);
     } catch (error) {
       if (!(error instanceof TreeUnreadable) || attempt === READS) throw error;
+      await sleep(attempt * PAUSE_MS);
     }
   }
 }

@@ -2,7 +2,7 @@
 
 /** Milliseconds without a hint before a reconcile begins, and the most that hints can put it off. */
 const QUIET_MS = 100;
-const LONGEST_MS = 2_000;
+export const LONGEST_MS = 2_000;
 
 export interface Trigger {
   /** Runs when it has been quiet for a moment. */
@@ -11,6 +11,8 @@ export interface Trigger {
   due(): void;
   /** Runs at once, after the run under way; resolves when that run has ended. */
   now(): Promise<void>;
+  /** A hint has come that no run has answered yet. */
+  readonly hinted: boolean;
   /** Called after every run; it must not throw. */
   after(listener: () => void): void;
   /** Runs no more; resolves when the run under way has ended. */
@@ -63,6 +65,9 @@ export function createTrigger(run: () => Promise<void>, failed: (error: unknown)
       clearTimeout(quiet);
       quiet = setTimeout(now, QUIET_MS);
       longest ??= setTimeout(now, LONGEST_MS);
+    },
+    get hinted() {
+      return quiet !== undefined;
     },
     after(next) {
       listener = next;

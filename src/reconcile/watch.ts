@@ -1,149 +1,149 @@
 /**
- * Notices that the directory may have changed. Events are hints: they only ask for a scan. Two watchers, because one
- * is blind (traps: watching): the first looks at the parents of the root and of every link on the way to it, so that a
- * swap of a link or of the root itself is seen; the second at the real directory and all below it.
+ * Notices that the directory may have changed. Events are hints: they only ask for a scan. Watched are the directories
+ * that the last scan read; the parents of the root and of every link on the way to it, so that a swap of a link or of
+ * the root itself is seen; and the place where git notes which commit a checkout is at, which it does after it has
+ * written the files (docs/decisions/0019-watching.md).
  */
 import {
-  type FSWatcher as DirectoryWatcher,
   existsSync,
+  type FSWatcher,
   lstatSync,
+  readFileSync,
   readlinkSync,
   realpathSync,
   watch,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { watch as watchBelow } from 'chokidar';
 import type { Log } from '../log.ts';
+import type { Tree } from '../manifest/tree.ts';
 
 export interface Watcher {
   /** False: the system gives no events (its limits are used up), and scans must do. */
   readonly seesEvents: boolean;
-  /** Looks again where the root really is, after it may have moved. Never throws. */
-  follow(): void;
-  close(): Promise<void>;
+  /** Watches what a scan has read, and looks again where the root really is. Never throws. */
+  follow(directories: Tree['directories']): void;
+  close(): void;
 }
 
 const MAX_LINKS = 40;
 
-/** What is watched at the moment: `key` says where. */
-interface Watching {
-  readonly key: string;
-  /** It gives no events, or not all. */
-  blind: boolean;
-  close(): unknown;
+/** A directory to watch. */
+interface Wanted {
+  readonly path: string;
+  /** Whether a change of the entry of this name may be one of the manifests. */
+  counts(name: string): boolean;
 }
 
 /** Watches `root`, which need not be there yet; calls `changed` for every hint. */
 export function watchTree(root: string, changed: () => void, log: Log): Watcher {
-  let way: Watching | null = null;
-  let below: Watching | null = null;
-  let moved = false;
+  const watchers = new Map<string, FSWatcher>();
+  let blind = false;
   let told = false;
   let closed = false;
-  let closing: Promise<unknown> = Promise.resolve();
 
-  const cannotWatch = (watching: Watching, error: unknown): void => {
+  const cannotWatch = (error: unknown): void => {
     const { code } = error as NodeJS.ErrnoException;
     // What has just gone is no fault of the system.
-    if (closed || watching.blind || code === 'ENOENT') return;
-    watching.blind = true;
+    if (closed || code === 'ENOENT') return;
+    blind = true;
     if (told) return;
     told = true;
     log.warn({ code, err: error }, 'file events are not to be had here; the directory is scanned instead');
   };
 
-  const watchWay = (key: string, chain: readonly string[], parents: ReadonlySet<string>): Watching => {
-    const names = new Set(chain.flatMap(withAncestors));
-    const watchers: DirectoryWatcher[] = [];
-    const watching: Watching = {
-      ...{ key, blind: false },
-      close: () => watchers.map((watcher) => watcher.close()),
-    };
-    const onEvent = (): void => {
-      moved = true;
-      changed();
-    };
-    for (const parent of parents) {
-      try {
-        watchers.push(watchDirectory(parent, names, onEvent, (error) => cannotWatch(watching, error)));
-      } catch (error) {
-        cannotWatch(watching, error);
-      }
-    }
-    return watching;
+  const forget = (key: string): void => {
+    watchers.get(key)?.close();
+    watchers.delete(key);
   };
 
-  const watchReal = (key: string, real: string): Watching => {
-    const watcher = watchBelow(real, {
-      followSymlinks: false,
-      ignoreInitial: true,
-      ignorePermissionErrors: true,
-      ignored: (path) => path !== real && isHidden(path),
-    });
-    const watching: Watching = { key, blind: false, close: () => watcher.close() };
-    // What changed before it could see is seen by a scan.
-    watcher.on('ready', changed).on('all', changed);
-    watcher.on('error', (error) => cannotWatch(watching, error));
-    return watching;
-  };
-
-  const follow = (): void => {
-    const chain = chainOf(root);
-    const parents = new Set(chain.map((path) => nearest(dirname(path))));
-    const wayKey = JSON.stringify([chain, [...parents].map(identityOf)]);
-    if (way?.key !== wayKey) {
-      way?.close();
-      way = watchWay(wayKey, chain, parents);
-    }
-    const real = realPath(root);
-    const realKey = real === null ? null : `${real} ${identityOf(real)}`;
-    if ((below?.key ?? null) !== realKey || moved) {
-      moved = false;
-      closing = Promise.all([closing, below?.close()]);
-      below = real === null ? null : watchReal(realKey!, real);
-    }
-  };
-
-  const followSafely = (): void => {
-    if (closed) return;
+  /** Whether it is watched now. */
+  const open = (key: string, { path, counts }: Wanted): boolean => {
     try {
-      follow();
+      const watcher = watch(path, (_event, name) => {
+        // Of itself: it was moved or removed, and another one may come in its place, even with its inode number.
+        if (name === basename(path)) forget(key);
+        if (name === null || name === basename(path) || counts(name)) changed();
+      });
+      watchers.set(key, watcher);
+      watcher.on('error', (error) => {
+        forget(key);
+        cannotWatch(error);
+      });
+      return true;
     } catch (error) {
-      // The way changed while it was looked at; the next run looks again.
-      log.debug({ err: error }, 'the directory could not be followed');
+      cannotWatch(error);
+      return false;
     }
   };
 
-  followSafely();
+  const follow = (directories: Tree['directories']): void => {
+    const wanted = new Map([...wayTo(root), ...below(directories), ...gitOf(root)]);
+    for (const key of watchers.keys()) if (!wanted.has(key)) forget(key);
+    blind = false;
+    const opened = [...wanted].filter(([key, one]) => !watchers.has(key) && open(key, one));
+    // What changed before it was watched is seen by a scan.
+    if (opened.length > 0) changed();
+  };
+
   return {
     get seesEvents() {
-      return way?.blind !== true && below?.blind !== true;
+      return !blind;
     },
-    follow: followSafely,
-    async close() {
+    follow(directories) {
+      if (closed) return;
+      try {
+        follow(directories);
+      } catch (error) {
+        // The way changed while it was looked at; the next run looks again.
+        log.debug({ err: error }, 'the directory could not be followed');
+      }
+    },
+    close() {
       closed = true;
-      way?.close();
-      await Promise.all([closing, below?.close()]);
+      for (const watcher of watchers.values()) watcher.close();
     },
   };
 }
 
-/** Events of one directory that are about one of these paths. Throws when the system gives none. */
-function watchDirectory(
-  directory: string,
-  names: ReadonlySet<string>,
-  onEvent: () => void,
-  onError: (error: unknown) => void,
-): DirectoryWatcher {
-  const watcher = watch(directory, (_event, name) => {
-    if (name === null || names.has(join(directory, name))) onEvent();
-  });
-  return watcher.on('error', onError);
+/** The directories in which the root, or a link on the way to it, is an entry. */
+function wayTo(root: string): [string, Wanted][] {
+  const chain = chainOf(root);
+  const names = new Set(chain.flatMap(withAncestors));
+  const parents = new Set(chain.map((path) => nearest(dirname(path))));
+  return [...parents].map((path) => [
+    JSON.stringify(['way', path, identityOf(path), chain]),
+    { path, counts: (name) => names.has(join(path, name)) },
+  ]);
+}
+
+function below(directories: Tree['directories']): [string, Wanted][] {
+  return [...directories].map(([path, identity]) => [
+    `below ${path} ${identity}`,
+    { path, counts: (name) => !isHidden(name) },
+  ]);
+}
+
+/** Whatever moves HEAD, or the branch that it names, locks it meanwhile. */
+function gitOf(root: string): [string, Wanted][] {
+  const real = realPath(root);
+  const path = real === null ? null : gitDirOf(real);
+  if (path === null || !existsSync(path)) return [];
+  return [[`git ${path} ${identityOf(path)}`, { path, counts: (name) => name.startsWith('HEAD') }]];
+}
+
+/** Where git keeps what it knows of the checkout that this directory is in; null: it is in none. */
+function gitDirOf(directory: string): string | null {
+  const path = join(directory, '.git');
+  const status = lstatSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return directory === dirname(directory) ? null : gitDirOf(dirname(directory));
+  if (!status.isFile()) return path;
+  // A worktree.
+  const target = /^gitdir: (.+)$/m.exec(readFileSync(path, 'utf8'))?.[1];
+  return target === undefined ? null : resolve(directory, target);
 }
 
 /** Names with a dot are not read, but a ConfigMap swaps all its files by the link `..data`. */
-function isHidden(path: string): boolean {
-  const name = basename(path);
+function isHidden(name: string): boolean {
   return name.startsWith('.') && name !== '..data';
 }
 

@@ -202,7 +202,7 @@ export interface WorkflowTool extends ToolBase {
 /** The name of the explorer among the tools. */
 export const EXPLORE = 'api.explore';
 
-/** The explorer (protocol section 5): any operation of the ApiSpecs that let it, as one tool. */
+/** The explorer: any operation of the ApiSpecs that let it, as one tool. */
 export interface ExplorerTool extends ToolBase {
   readonly kind: 'explorer';
   readonly name: typeof EXPLORE;

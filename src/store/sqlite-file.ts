@@ -146,7 +146,7 @@ function checkAfterCrash(db: Database.Database, path: string): string[] {
     throw new StoreOpenError('corrupt', message);
   }
   return [
-    'the last run did not end cleanly, or another gateway has this database open; it was checked and is sound',
+    'the last run did not end cleanly, or another gateway uses this database (then over the same manifests, and each counts rate limits by itself); it was checked and is sound',
   ];
 }
 

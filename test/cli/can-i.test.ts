@@ -56,6 +56,7 @@ const CASES: Readonly<Record<string, readonly [code: number, argv: readonly stri
   'allowed-but-no-such-operation': [1, research('searchCustomer')],
   '2000-no-capability-names-it': [1, onCall('git', '--explain')],
   '2000-no-such-context': [1, ['--context', 'on-cal', '--tool', 'kubectl']],
+  '2000-no-such-context-nor-any-near': [1, ['--context', 'nope', '--tool', 'kubectl']],
   '2000-context-of-a-tenant': [1, ['--context', 'on-duty', '--tool', 'kubectl']],
   '2000-no-such-tenant': [1, onCall('kubectl', '--tenant', 'coil')],
   '2000-tenant-suspended': [1, onCall('kubectl', '--tenant', 'bolt')],

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { CliError, EXIT, print, table } from '../../src/cli/output.ts';
 
-test('the exit codes are those of the design', () => {
-  expect(EXIT).toEqual({ ok: 0, failed: 1, changes: 2, held: 3, internal: 70 });
+test('the exit codes are those of docs/reference/cli.md', () => {
+  expect(EXIT).toEqual({ ok: 0, failed: 1, changes: 2, held: 3, internal: 70, pipe_closed: 141 });
   expect(new CliError('x').exit_code).toBe(1);
   expect(new CliError('x', EXIT.held).exit_code).toBe(3);
 });

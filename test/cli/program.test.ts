@@ -71,8 +71,8 @@ describe('the exit code', () => {
     const { code, err } = await runCli(['serve', '--config', file]);
     expect(code).toBe(1);
     expect(err.split('\n')).toHaveLength(3);
-    expect(err).toContain(`${file}: spec: unknown key fly`);
-    expect(err).toContain(`${file}: spec: unknown key run`);
+    expect(err).toContain(`${file}:3:8: spec.fly: there is no such key`);
+    expect(err).toContain(`${file}:3:16: spec.run: there is no such key`);
   });
 
   test('is 1 for a failure of the table, with its code for a program', async () => {

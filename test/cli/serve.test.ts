@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Gateway, StartGateway } from '../../src/cli/serve.ts';
 import type { Config } from '../../src/config.ts';
+import { ListenError } from '../../src/serve/http/listener.ts';
 import { StoreOpenError } from '../../src/store/store.ts';
 import { runCli, scratch } from './run.ts';
 
@@ -94,10 +95,11 @@ describe('a start that fails', () => {
     ['the store', new StoreOpenError('corrupt', 'data/gateway.db is damaged: restore a backup')],
     [
       'the address',
-      Object.assign(new Error('listen EADDRINUSE: address already in use 127.0.0.1:8089'), {
-        code: 'EADDRINUSE',
-        syscall: 'listen',
-      }),
+      new ListenError('cannot listen on 127.0.0.1:8089 (network.bind_addr): EADDRINUSE: end the other'),
+    ],
+    [
+      'a file',
+      Object.assign(new Error("ENOENT: no such file or directory, open 'cert.pem'"), { syscall: 'open' }),
     ],
   ])('for %s says what to mend, without a stack', async (_, error) => {
     expect(await failing(error)).toEqual({ code: 1, out: '', err: `seal-gateway: ${error.message}\n` });

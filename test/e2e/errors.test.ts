@@ -1,6 +1,6 @@
 /**
  * The error table over HTTP: every row that this version can answer, provoked by a real call of a real gateway. Each
- * has the body of protocol section 4, is in the audit trail, executes nothing that it should not, and uses the replay
+ * has the body of docs/signing.md, is in the audit trail, executes nothing that it should not, and uses the replay
  * id up only where section 3 says so.
  */
 import { renameSync } from 'node:fs';
@@ -566,7 +566,7 @@ async function provoke(row: Row): Promise<{ draft: Draft; answer: Answer }> {
   return { draft, answer };
 }
 
-/** The whole reply of protocol section 4. A call whose envelope could not be read is named by its execution. */
+/** The whole reply, as docs/signing.md has it. A call whose envelope could not be read is named by its execution. */
 function expectError(answer: Answer, row: Omit<Row, 'what'>, request_id?: unknown): void {
   const { code, http } = ERRORS[row.name];
   const execution_id = answer.body.error?.details.execution_id;

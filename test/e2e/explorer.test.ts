@@ -1,5 +1,5 @@
 /** The explorer through a real gateway: signed envelopes in, slices out, and every mistake with its code. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -79,6 +79,13 @@ beforeAll(async () => {
     }
     if (!url.pathname.startsWith('/replies/')) return json({ id: kind, name: 'Ada', secret: 1 });
     switch (kind) {
+      case 'echo':
+        return json({
+          url: request.url,
+          key: KEY,
+          twice: { [KEY]: `${KEY}${KEY}` },
+          pad: 'x'.repeat(300_000),
+        });
       case 'failing':
         return json({ error: 'no', hint: `Bearer ${KEY}`, more: 'x'.repeat(100_000) }, 500);
       case 'missing':
@@ -114,8 +121,11 @@ beforeAll(async () => {
   });
   files = mkdtempSync(join(tmpdir(), 'seal-operators-'));
   writeFileSync(join(files, 'jwks.json'), JSON.stringify(operators.jwks));
+  mkdirSync(join(files, 'secrets/crm'), { recursive: true });
+  writeFileSync(join(files, 'secrets/crm/key'), KEY, { mode: 0o400 });
   gateway = await startTestGateway({
     spec: {
+      credentials: { files: { dir: join(files, 'secrets') } },
       auth: {
         operator_jwks_uri: join(files, 'jwks.json'),
         operator_jwt_issuer: OPERATOR_ISSUER,
@@ -154,6 +164,10 @@ function manifests() {
     api('writable', { explorer: { operations: ['*Customer'], methods: ['POST', 'DELETE'] } }),
     api('walled', { egress: { allow_private: false } }),
     api('hasty', { timeout_ms: 200 }),
+    api('keyed', {
+      credential: { static_ref: { key: 'crm', field: 'key' } },
+      inject: { query: { name: 'key' } },
+    }),
     api('flaky', {
       retry: { attempts: 2, backoff_ms: 1 },
       explorer: { methods: ['GET', 'POST'] },
@@ -191,7 +205,13 @@ function manifests() {
     }),
     context('none', { capabilities: [{ tool_pattern: 'customers.*' }] }),
     context('operators', {
-      capabilities: [{ tool_pattern: 'api.explore', command_allowlist: ['crm:getCustomer'] }],
+      capabilities: [
+        {
+          tool_pattern: 'api.explore',
+          command_allowlist: ['crm:getCustomer'],
+          rate_limit: { calls: 3, per_seconds: 600 },
+        },
+      ],
     }),
     {
       kind: 'TokenIssuer',
@@ -387,6 +407,49 @@ describe('hints', () => {
         { operation_id: 'headReply', method: 'HEAD', path: '/replies/{kind}', summary: null },
       ],
     });
+  });
+});
+
+describe('an API with a credential', () => {
+  test('gets it, and whatever it echoes of it is masked before anything is selected', async () => {
+    const fields = ['$.url', '$.key', '$.twice', `$[?@ == '${KEY}']`, "$.key[?@ > 'a']"];
+    const answer = await explore(reply('echo', { api_spec_id: 'keyed', fields, include_hints: true }));
+    expect(upstream.requests.at(-1)).toBe(`GET /replies/echo?key=${KEY}`);
+    expect(answer.body.result).toMatchObject({
+      sliced_data: {
+        '$.url': ['/replies/echo?key=[secret]'],
+        '$.key': ['[secret]'],
+        '$.twice': [{ '[secret]': '[secret][secret]' }],
+        [`$[?@ == '${KEY}']`]: [],
+      },
+    });
+    const events = await gateway.eventsOf(answer);
+    expect(events.map(({ event_type }) => event_type)).toEqual([
+      'ToolCallAuthorized',
+      'CredentialExchangeCompleted',
+      'ExplorerRequestExecuted',
+    ]);
+    expect(JSON.stringify(events)).not.toContain(KEY);
+  });
+
+  test('is told of no next page that would repeat it', async () => {
+    const keyed = { ...LIST, api_spec_id: 'keyed', include_hints: true, fields: ['$.next'] };
+    const answer = await explore({ ...keyed, parameters: { page: 2 } });
+    expect(answer.body.result).toMatchObject({
+      hints: { next_page: { from: 'link', parameters: { page: '3', limit: '50' }, value: null } },
+    });
+    expect(JSON.stringify(answer.body)).not.toContain(KEY);
+  });
+
+  test("its place is not the caller's to fill", async () => {
+    const answer = await explore({ ...LIST, api_spec_id: 'keyed', parameters: { query: { key: 'x' } } });
+    expect(names(answer)).toEqual([400, 4000, expect.stringMatching(/no query parameter "key"/)]);
+  });
+
+  test('an error that quotes it is masked', async () => {
+    const answer = await explore(reply('failing', { api_spec_id: 'keyed' }));
+    expect(answer.body.error?.code).toBe(4200);
+    expect(JSON.stringify([answer.body, await gateway.eventsOf(answer)])).not.toContain(KEY);
   });
 });
 
@@ -606,7 +669,7 @@ describe('GET /v1/tools', () => {
       input_schema: {
         required: ['api_spec_id', 'operation_id', 'fields'],
         properties: {
-          api_spec_id: { enum: ['crm', 'flaky', 'hasty', 'walled', 'writable'] },
+          api_spec_id: { enum: ['crm', 'flaky', 'hasty', 'keyed', 'walled', 'writable'] },
           operation_id: {
             description: expect.stringContaining(
               'Of crm: listCustomers, getCustomer, getReply, headReply. Of',
@@ -734,6 +797,13 @@ describe('an operator, without an envelope', () => {
     expect([answer.status, answer.body.error?.code]).toEqual([status, code]);
     expect(await types(answer)).toEqual(['ToolCallRejected']);
     expect(upstream.requests.length).toBe(before);
+  });
+
+  test('is counted as any caller', async () => {
+    const token = operatorToken(operators, operatorClaims({ sub: 'busy@example.com' }));
+    const statuses: number[] = [];
+    for (let i = 0; i < 4; i += 1) statuses.push((await ask(GET_ADA, token)).status);
+    expect(statuses).toEqual([200, 200, 200, 429]);
   });
 
   test("an agent's token makes no operator", async () => {

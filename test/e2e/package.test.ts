@@ -99,7 +99,7 @@ describe.skipIf(process.env.SEAL_TEST_FULL !== '1')(
         const slicer = createSlicer();
         const bytes = Buffer.from(JSON.stringify(Array(400_000).fill(7)));
         const body = { bytes, content_type: 'application/json' };
-        const request = { body, fields: compileFields(['$[399999]']), probes: [], max_bytes: 1_000 };
+        const request = { body, mask: null, fields: compileFields(['$[399999]']), probes: [], max_bytes: 1_000 };
         console.log((await slicer.slice(request, new AbortController().signal)).json, bytes.length);
         await slicer.close();`;
       // Nothing is left of the bytes: they went to the thread.

@@ -1,10 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { createMask } from '../../src/credentials/mask.ts';
+import { Secret } from '../../src/credentials/secret.ts';
 import { compileQuery } from '../../src/execute/jsonpath.ts';
 import { MOST, type Slices } from '../../src/execute/slice.ts';
 import {
   createSlicer,
   IN_PLACE_BYTES,
+  IN_PLACE_MASKED_BYTES,
   MAX_BODY_BYTES,
   type SliceRequest,
   type Slicer,
@@ -27,6 +30,7 @@ function request(value: unknown, fields: string[], more: Partial<SliceRequest> =
 function ofText(text: string, fields: string[], more: Partial<SliceRequest> = {}): SliceRequest {
   return {
     body: { bytes: Buffer.from(text), content_type: 'application/json' },
+    mask: null,
     fields: fields.map(compileQuery),
     probes: [],
     max_bytes: MOST.bytes,
@@ -107,6 +111,24 @@ describe.each([
     expect(await slicer().slice(ofText(text, ['$']), never)).toEqual({ problem: 'is not JSON' });
   });
 
+  test('masks a secret before anything is selected, so that no filter can find it out', async () => {
+    const mask = createMask();
+    mask.add(new Secret('hunter22-and-more'));
+    // Written with an escape, which hides it from whoever looks at the bytes.
+    const echoed = JSON.stringify({ ...value, echo: { key: 'KEY' } }).replace(
+      'KEY',
+      'h\\u0075nter22-and-more',
+    );
+    const fields = ['$.echo.key', "$.echo[?@ > 'h']", "$.echo[?@ == 'hunter22-and-more']", '$.data[0].id'];
+    const { json } = (await slicer().slice(ofText(echoed, fields, { mask }), never)) as Slices;
+    expect(JSON.parse(json)).toEqual({
+      '$.echo.key': ['[secret]'],
+      "$.echo[?@ > 'h']": [],
+      "$.echo[?@ == 'hunter22-and-more']": [],
+      '$.data[0].id': [0],
+    });
+  });
+
   test('leaves nesting that nobody can bear alone', async () => {
     const text = `{"data":${JSON.stringify(value)},"deep":${'['.repeat(300)}${']'.repeat(300)}}`;
     expect(await slicer().slice(ofText(text, ['$.data']), never)).toMatchObject({
@@ -120,7 +142,8 @@ test('a text is one value, an empty body is null', async () => {
   const empty = { bytes: Buffer.from(''), content_type: 'application/json' };
   const fields = ['$', '$.a'].map(compileQuery);
   const sliced = async (body: SliceRequest['body']) =>
-    ((await slicer().slice({ body, fields, probes: [], max_bytes: 1_000 }, never)) as Slices).json;
+    ((await slicer().slice({ body, mask: null, fields, probes: [], max_bytes: 1_000 }, never)) as Slices)
+      .json;
   expect(await sliced(text)).toBe('{"$":["plain"],"$.a":[]}');
   expect(await sliced(empty)).toBe('{"$":[null],"$.a":[]}');
 });
@@ -250,6 +273,23 @@ describe('threads', () => {
       name: 'UPSTREAM_TIMEOUT',
     });
   });
+});
+
+test('a reply in which secrets are looked for goes to a thread sooner', async () => {
+  const mask = createMask();
+  mask.add(new Secret('hunter22-and-more'));
+  let threads = 0;
+  const spawn = (): Worker => {
+    threads += 1;
+    return new Worker(PROGRAM);
+  };
+  const made = slicer({ spawn });
+  const middling = records(2 * IN_PLACE_MASKED_BYTES);
+  await made.slice(request(middling, ['$.data[0].id']), never);
+  await made.slice(request(middling, ['$.data[0].id'], { mask: createMask() }), never);
+  expect(threads).toBe(0);
+  await made.slice(request(middling, ['$.data[0].id'], { mask }), never);
+  expect(threads).toBe(1);
 });
 
 test('the bytes of a large body are handed over, not copied', async () => {

@@ -67,4 +67,5 @@ standard output, messages and the log to standard error.
 | 1 | invalid or failed; the message says what, where and how to mend it |
 | 2 | \`plan --exit-code\`: something would change |
 | 3 | \`plan\`: the gateway would hold the change back, as it removes too much at once |
-| 70 | a fault of the program itself, with its stack |`;
+| 70 | a fault of the program itself, with its stack |
+| 141 | whoever read the output has gone, as \`head\` does when it has enough |`;

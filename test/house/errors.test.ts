@@ -103,6 +103,9 @@ A call that fails is answered with the HTTP status of its row and this body:
 - \`code\` and \`name\` are stable: decide by them, never by \`message\`, which is for people.
 - \`details\` holds facts that help to mend the call: \`problems\` (4000), \`rule\` (policy), \`skew_seconds\` (1003),
   \`retry_after_seconds\` (2005), \`step\` (a failed workflow). \`execution_id\` is the call's name in the audit trail.
+- A code below 1000 is the HTTP status of what is no call: 403 \`FORBIDDEN\` (an operator's role is missing), 404
+  \`NOT_FOUND\` (no such route or resource), 405 \`METHOD_NOT_ALLOWED\`, 409 \`CONFLICT\`
+  (a proposal made from another version than is in force); \`details\` of a refused write is the manifest.
 - 2005 and 4400 carry \`Retry-After\`. A body over the limit is 413 with code 1000.
 - The first check that fails ends the call, in the order envelope, freshness, session, signature, token, replay, policy,
   limit. The audit trail holds one \`ToolCallRejected\` with the layer.

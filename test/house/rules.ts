@@ -38,6 +38,8 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
     all('execute/template.ts'),
     all('execute/template-inspect.ts'),
     all('execute/jsonpath.ts'),
+    // Whether calls will be let out is asked of the rule that lets them out.
+    values('execute/address.ts', 'compileAddressPolicy'),
     // Every change of configuration is an event; the port that writes it is given by main.ts.
     types('audit'),
   ],
@@ -70,7 +72,8 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
   ],
   // Runs in browsers too: what it imports may not need Node.
   'client.ts': [all('envelope/canonical.ts')],
-  'config.ts': [],
+  'config.ts': [all('config-file.ts'), all('manifest/suggest.ts')],
+  'config-file.ts': [],
 };
 
 /** Packages that belong to one place; a place that ends with `/` is a folder. */
@@ -91,7 +94,6 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli/'],
   pino: ['log.ts'],
   handlebars: ['execute/template-parse.ts'],
-  chokidar: ['reconcile/'],
   'node:process': ['config.ts'],
 };
 

@@ -15,7 +15,7 @@ paths:
 `;
 
 export function apiSpec(name = 'crm', file = './crm.openapi.yaml', tenant?: string): string {
-  return `${head('ApiSpec', name, tenant)}spec: {source: {file: ${file}}, timeout_ms: 1000}\n`;
+  return `${head('ApiSpec', name, tenant)}spec: {source: {file: ${file}}, timeout_ms: 1000, egress: {allow_private: true}}\n`;
 }
 
 /** Of one step; `description` is what tells two versions apart. */

@@ -15,8 +15,14 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { formatDiagnostic } from '../../src/manifest/diagnostic.ts';
-import { isManifestFile, MAX_DATA_BYTES, readTree, TreeUnreadable } from '../../src/manifest/tree.ts';
-import { configMap, directory, put } from './directory.ts';
+import {
+  isManifestFile,
+  MAX_DATA_BYTES,
+  readTree,
+  type Tree,
+  TreeUnreadable,
+} from '../../src/manifest/tree.ts';
+import { configMap, directory, put, save } from './directory.ts';
 
 /** Paths and what is said. */
 async function read(root: string) {
@@ -318,10 +324,15 @@ describe('a directory that cannot be read', () => {
 
 describe('a directory that does not hold still', () => {
   /** Calls `change` whenever the reading gives way to others. */
-  async function readWhile(root: string, change: () => void): Promise<unknown> {
+  async function readWhile(
+    root: string,
+    change: () => void,
+    earlier: Tree | null = null,
+    restless = false,
+  ): Promise<unknown> {
     const timer = setInterval(change, 0);
     try {
-      return await readTree(root);
+      return await readTree(root, earlier, restless);
     } catch (error) {
       return error;
     } finally {
@@ -347,6 +358,30 @@ describe('a directory that does not hold still', () => {
     expect(swapped).toBe(true);
     expect(outcome).toBeInstanceOf(TreeUnreadable);
     expect((await readTree(join(top, 'link'))).files.get('f0.yaml')!.bytes.toString()).toBe('y');
+  });
+
+  test.each<[string, (top: string) => void]>([
+    ['written over', (top) => put(top, { 'f0.yaml': 'new', 'f1999.yaml': 'new' })],
+    ['saved, the first alone', (top) => save(top, 'f0.yaml', 'new')],
+    ['added and removed', (top) => put(top, { 'a.yaml': 'new' })],
+  ])('files that are %s in the middle are not read as half of a change', async (_what, write) => {
+    const top = directory(many);
+    const earlier = await readTree(top);
+    put(top, { 'f1000.yaml': 'changed' });
+    let written = false;
+    const change = (): void => {
+      if (!written) write(top);
+      written = true;
+    };
+    expect(await readWhile(top, change, earlier)).toMatchObject({
+      name: 'TreeUnreadable',
+      message: expect.stringMatching(/changed while it was read$/),
+    });
+    expect(written).toBe(true);
+    // Who writes without end is read all the same, in the end.
+    written = false;
+    const tree = await readWhile(top, change, earlier, true);
+    expect((tree as Tree).files.size).toBeGreaterThan(1_999);
   });
 
   test('a file that goes in the middle means to look again', async () => {

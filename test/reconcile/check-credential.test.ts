@@ -32,7 +32,8 @@ test('a credential over plain HTTP is refused, save to this machine or where the
   expect(await said(api(credential, 'http://crm.example'))).toEqual([
     expect.stringContaining('the credential would go over plain HTTP to crm.example'),
   ]);
-  expect(await said(api(credential, 'http://127.0.0.1:9001'))).toEqual([]);
+  const here = api(credential, 'http://127.0.0.1:9001', '  egress: {allow_private: true}\n');
+  expect(await said(here)).toEqual([]);
   expect(await said(api(credential, 'https://crm.example'))).toEqual([]);
   expect(await said(api('{none: {}}', 'http://crm.example'))).toEqual([]);
   expect(

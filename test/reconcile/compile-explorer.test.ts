@@ -21,14 +21,14 @@ const DOCUMENT = {
       options: { operationId: 'optionsA' },
     },
     '/b': { get: { servers: [{ url: 'https://other.example' }] } },
-    '/c': { get: { servers: [{ url: 'http://crm.example/v2' }] } },
+    '/c': { get: { servers: [{ url: 'https://crm.example/v2' }] } },
   },
 };
 
 const manifest = (kind: string, name: string, spec: object): string =>
   JSON.stringify({ apiVersion: 'seal.gateway/v1', kind, metadata: { name }, spec });
 const api = (more: object = {}): string =>
-  manifest('ApiSpec', 'crm', { source: { inline: DOCUMENT }, base_url: 'http://crm.example', ...more });
+  manifest('ApiSpec', 'crm', { source: { inline: DOCUMENT }, base_url: 'https://crm.example', ...more });
 
 async function explored(more: object = {}): Promise<ExploredApi> {
   const compiler = createCompiler();

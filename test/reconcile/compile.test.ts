@@ -394,6 +394,8 @@ describe('rights that are not valid grant nothing', () => {
 });
 
 describe('tools that cannot run', () => {
+  const API = { 'crm.yaml': apiSpec(), 'crm.openapi.yaml': OPENAPI };
+
   test('are there by name, and say why', async () => {
     const compiler = await compiled({
       ...GOOD,
@@ -424,6 +426,20 @@ describe('tools that cannot run', () => {
     await compiler.next({ ...first, 'find.yaml': workflow('find') });
     expect(compiler.verdict('ToolWorkflow/acme/find')).toMatchObject({ status: 'Invalid', applied: null });
     expect([...compiler.snapshot().tools.keys()].sort()).toEqual(['/find', '/kubectl']);
+  });
+
+  test('nobody takes the name of a tool whose file cannot be read', async () => {
+    const compiler = await compiled({ ...API, 'find.yaml': workflow('find', 'Global.') });
+    await compiler.next({
+      ...API,
+      'find.yaml': 'a: [\n',
+      'own.yaml': workflow('find', 'Own.', 'acme'),
+      'cli.yaml': cliTool('find'),
+    });
+    expect(compiler.statuses()).toContain('ToolWorkflow//find Stale');
+    expect(compiler.statuses()).toContain('ToolWorkflow/acme/find Invalid');
+    expect(compiler.statuses()).toContain('CliTool//find Invalid');
+    expect([...compiler.snapshot().tools.keys()]).toEqual(['/find']);
   });
 
   test('of two kinds under one name the one that was there goes on', async () => {

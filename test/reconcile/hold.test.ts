@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Applied, AppliedSet, Verdicts } from '../../src/reconcile/compile.ts';
 import { atomicProblem, heldVerdicts, pruneProblem, staleVerdicts } from '../../src/reconcile/hold.ts';
+import { apiSpec, OPENAPI, workflow } from '../manifest/texts.ts';
 import { type Compiler, createCompiler } from './compiled.ts';
 import { aContext } from './repository.ts';
 
@@ -62,6 +63,9 @@ describe('the prune guard', () => {
     const next = await compile(contexts([1]));
     expect(pruneProblem(inForce, next, COMMIT)).toBe(
       '9 of 10 manifests would be removed at once, so nothing is changed; to allow it, start once with --allow-prune, or put the annotation seal.gateway/allow-prune: "3f786850e387550fdab" on a manifest that stays',
+    );
+    expect(pruneProblem(inForce, next, `last-good:${'0123'.repeat(16)}`)).toContain(
+      '"last-good:012301230123"',
     );
     expect(pruneProblem(inForce, next, null)).toMatch(/start once with --allow-prune$/);
     // There is none that stays.
@@ -126,6 +130,17 @@ describe('what is held', () => {
       // Not there any more, and in force all the same: rights too.
       ['c4', 'Stale', true, 'SecurityContext c4 is held back: the reason'],
     ]);
+  });
+
+  test('waits for what it needs as before', async () => {
+    const next = await compile({
+      'flow.yaml': workflow('flow'),
+      'crm.yaml': apiSpec().replace('1000', '0'),
+      'crm.openapi.yaml': OPENAPI,
+    });
+    const statuses = (verdicts: Verdicts): string[] => [...verdicts.values()].map(({ status }) => status);
+    expect(statuses(next)).toEqual(['Invalid', 'Blocked']);
+    expect(statuses(heldVerdicts(next, new Map(), 'the reason'))).toEqual(['Invalid', 'Blocked']);
   });
 
   test('while the source cannot be read is everything, each at its own line', async () => {

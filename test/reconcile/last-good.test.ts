@@ -8,6 +8,7 @@ import {
   type LastGoodRow,
   lastGoodChange,
   restoreLastGood,
+  rowsInForce,
 } from '../../src/reconcile/last-good.ts';
 import type { Files } from '../manifest/directory.ts';
 import { createCompiler } from './compiled.ts';
@@ -123,6 +124,35 @@ describe('what is kept for a restart', () => {
     const without = rows.filter(({ key }) => key !== 'ApiSpec//api');
     const restored = await restoreLastGood({ rows: without, contents }, deps);
     expect([...restored.keys()]).toEqual(['SecurityContext/acme/own']);
+  });
+});
+
+describe('a tool that goes on with what it fitted', () => {
+  const gone = OPENAPI.replace('getA', 'getB');
+
+  test.each<[string, Files]>([
+    ['an API that has changed', { ...FILES, 'api.json': gone }],
+    ['an API that is gone', { 'api.json': OPENAPI, 'flow.yaml': FLOW }],
+  ])('does so after a restart: %s', async (_what, files) => {
+    const one = gateway();
+    await one.next(FILES);
+    const applied = await one.next(files);
+    const path = (set: AppliedSet): string | undefined => {
+      const resource = set.get('ToolWorkflow//a.get')?.resource;
+      return resource?.kind === 'ToolWorkflow' && resource.tool.kind === 'workflow'
+        ? resource.tool.steps[0]?.operation.id
+        : undefined;
+    };
+    expect(path(applied)).toBe('getA');
+    const restored = await restoreLastGood(one.kept(), deps);
+    expect(path(restored)).toBe('getA');
+    expect(digestsOf(restored)).toEqual(digestsOf(applied));
+    // And after one more.
+    await one.next({ ...files, 'more.yaml': aContext('more') });
+    expect(path(await restoreLastGood(one.kept(), deps))).toBe('getA');
+    // What it no longer needs is forgotten.
+    await one.next(FILES);
+    expect(rowsInForce(one.kept().rows)).toHaveLength(one.kept().rows.length);
   });
 });
 

@@ -1,8 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Log } from '../../src/log.ts';
+import { formatDiagnostic } from '../../src/manifest/diagnostic.ts';
 import { readTree, TreeUnreadable } from '../../src/manifest/tree.ts';
 import type { Source } from '../../src/reconcile/source.ts';
 import { directory, put } from '../manifest/directory.ts';
@@ -85,6 +89,27 @@ describe('a reconcile', () => {
     put(dir, { 'bad.yaml': workflow('bad', '[]') });
     await gateway.reconcile();
     expect(said()).toHaveLength(2);
+  });
+
+  test('is one line of the log, with the revision', async () => {
+    const dir = directory(SET);
+    const facts: unknown[] = [];
+    const note = (fact: unknown, message?: string): void => void facts.push(message && [message, fact]);
+    const log = { debug() {}, info: note, warn: note, error: note } as unknown as Log;
+    const gateway = await reconcile(dir, { ...ASKED, log });
+    put(dir, { 'find.yaml': workflow('find', 'New.') });
+    await gateway.reconcile();
+    await gateway.reconcile();
+    expect(facts).toEqual([
+      [
+        'configuration applied',
+        expect.objectContaining({ revision: expect.any(String), generation: 1, changed: 4 }),
+      ],
+      [
+        'configuration applied',
+        expect.objectContaining({ revision: gateway.status().revision, generation: 2, changed: 2, bad: 0 }),
+      ],
+    ]);
   });
 
   test('of a whole directory lets others have their turn', async () => {
@@ -225,6 +250,9 @@ describe('nothing that the directory holds makes it fail', () => {
     };
     for (const [path, content] of Object.entries(bytes)) writeFileSync(join(dir, path), content);
     spawnSync('mkfifo', [join(dir, 'pipe.yaml')]);
+    const socket = createServer().listen(join(dir, 'socket.yaml'));
+    onTestFinished(() => void socket.close());
+    await once(socket, 'listening');
     symlinkSync('/etc/passwd', join(dir, 'passwd.yaml'));
     symlinkSync('..', join(dir, 'up'));
     symlinkSync('loop.yaml', join(dir, 'loop.yaml'));
@@ -232,17 +260,38 @@ describe('nothing that the directory holds makes it fail', () => {
     const gateway = await reconcile(dir, ASKED);
     expect(gateway.tools()).toEqual({ '/find': 'Old.' });
     expect([...gateway.snapshot().tenants.keys()].sort()).toEqual(['one', 'two']);
-    const told = new Set([
-      ...gateway.status().diagnostics.map(({ file }) => file),
-      ...gateway
-        .status()
-        .manifests.filter(({ status }) => status !== 'Ready')
-        .map(({ file }) => file),
-    ]);
-    const expected = [...Object.keys(bytes), 'pipe.yaml', 'passwd.yaml', 'up', 'loop.yaml'].filter(
-      (path) => !['nothing.yaml', 'null.yaml', 'Find.yaml', 'FIND.yaml'].includes(path),
+    const { diagnostics, manifests } = gateway.status();
+    const bad = manifests.filter(({ status }) => status !== 'Ready');
+    const said = [
+      ...diagnostics.map(formatDiagnostic),
+      ...bad.map(({ file, line, column, reason }) => `${file}:${line}:${column}: ${reason}`),
+    ];
+    // The first of each, with its place and how to mend it.
+    const first = new Map(
+      said
+        .sort()
+        .reverse()
+        .map((line) => [line.split(':', 1)[0], line]),
     );
-    expect([...told].sort()).toEqual(expected.sort());
+    expect([...first.values()].sort()).toEqual([
+      'binary.yaml:1:1: the file is not UTF-8 text (save it as UTF-8)',
+      'bomb.yaml:2:10: aliases are not allowed (write the value out)',
+      'deep.yaml:1:69: collections are nested more than 64 deep',
+      'keys.yaml:1:1: this is no manifest: apiVersion and kind are missing (no manifest refers to this file either)',
+      'kind.yaml:2:7: there is no kind "Tenants" (did you mean Tenant?)',
+      'large.yaml:1:1: the file has 10240 KiB; manifests may have 256 KiB, inline OpenAPI documents apart (split the file; a large OpenAPI document stands better in a file of its own (source.file))',
+      'latin1.yaml:1:1: the file is not UTF-8 text (save it as UTF-8)',
+      'loop.yaml:1:1: the link leads nowhere',
+      'passwd.yaml:1:1: the link leaves the directory (put the file itself here)',
+      'pipe.yaml:1:1: this is no regular file',
+      'socket.yaml:1:1: this is no regular file',
+      'source.yaml:4:8: spec.source must be a mapping, not empty (nothing is written after the colon, or only null)',
+      'up:1:1: the link leaves the directory (put the file itself here)',
+      'utf16.yaml:1:1: the file is not UTF-8 text (save it as UTF-8)',
+      'version.yaml:1:13: apiVersion must be seal.gateway/v1, not "seal.gateway/v9"',
+    ]);
+    // However many there are of one sort.
+    expect(said.length).toBeLessThan(first.size + 25);
     expect(gateway.lines.filter((line) => line.startsWith('error'))).toEqual([]);
     expect(gateway.status().diagnostics.map(({ rule }) => rule)).not.toContain('internal');
   });

@@ -153,6 +153,42 @@ describe('a remote', () => {
   });
 });
 
+test('mass removal over a restart is held too, and confirmed by what the hold names', async () => {
+  const one = repository(contexts(12));
+  const store = memoryStore();
+  await start({ dir: one.dir }, { store });
+  one.git('rm', '--quiet', ...Object.keys(contexts(12)).slice(1));
+  one.commit({}, 'oops');
+  const restarted = await start({ dir: one.dir }, { store });
+  expect(inForce(restarted)).toHaveLength(12);
+  const { error, revision } = restarted.status();
+  const named = /seal\.gateway\/allow-prune: "([^"]+)"/.exec(error!)![1]!;
+  expect(revision!.startsWith(named)).toBe(true);
+  const annotated = `{name: c0, annotations: {seal.gateway/allow-prune: "${named}"}}`;
+  one.commit({ 'c0.yaml': aContext('c0').replace('{name: c0}', annotated) }, 'meant');
+  // By this process, or by one that starts with it.
+  const third = await start({ dir: one.dir }, { store });
+  expect(inForce(third)).toEqual(['c0']);
+  await restarted.reconcile();
+  expect(inForce(restarted)).toEqual(['c0']);
+});
+
+test.each([
+  ['there at once', false],
+  ['away at first', true],
+])('--allow-prune is for the first reading, with the directory %s', async (_what, away) => {
+  const one = repository(contexts(12));
+  const store = memoryStore();
+  await start({ dir: one.dir }, { store });
+  one.git('rm', '--quiet', ...Object.keys(contexts(12)).slice(1));
+  one.commit({}, 'meant');
+  if (away) renameSync(one.dir, `${one.dir}.away`);
+  const restarted = await start({ dir: one.dir }, { store, allow_prune: true });
+  if (away) renameSync(`${one.dir}.away`, one.dir);
+  await restarted.reconcile();
+  expect(inForce(restarted)).toEqual(['c0']);
+});
+
 describe('one bad manifest', () => {
   const bad = (name: string): string => aContext(name).replace('a.*', 'a b');
   const change = (one: Repository): string =>

@@ -1,6 +1,7 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   appendFileSync,
+  linkSync,
   mkdirSync,
   renameSync,
   rmSync,
@@ -11,9 +12,12 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
+import { createGit } from '../../src/reconcile/git.ts';
+import { directorySource } from '../../src/reconcile/source.ts';
 import { configMap, directory, type Files, put, save } from '../manifest/directory.ts';
 import { apiSpec, context, OPENAPI, tenant, workflow } from '../manifest/texts.ts';
 import { type Reconciled, reconcile } from './reconciled.ts';
+import { type Repository, repository, runGit, scratchDir } from './repository.ts';
 
 const SET: Files = {
   'crm.yaml': apiSpec(),
@@ -75,6 +79,29 @@ describe('what people and programs do to a directory is live', () => {
       { '/find': 'Old.', '/get': 'Moved.' },
     ],
     [
+      'a directory takes the place of a file',
+      (dir) => {
+        unlinkSync(join(dir, 'find.yaml'));
+        mkdirSync(join(dir, 'find.yaml'));
+      },
+      {},
+    ],
+    [
+      'a directory takes the place of a link, and gets a file',
+      async (dir) => {
+        unlinkSync(join(dir, 'out'));
+        mkdirSync(join(dir, 'out'));
+        await sleep(300);
+        put(dir, { 'out/get.yaml': workflow('get', 'Added.') });
+      },
+      { '/find': 'Old.', '/get': 'Added.' },
+    ],
+    [
+      'a file in a hidden directory that a link leads to',
+      (dir) => put(dir, { '.kept/hidden.yaml': workflow('get', 'New.') }),
+      { '/find': 'Old.', '/get': 'New.' },
+    ],
+    [
       'a document that a manifest refers to',
       (dir) => put(dir, { 'crm.openapi.yaml': `${OPENAPI}# more\n`, 'find.yaml': workflow('find', 'New.') }),
       { '/find': 'New.' },
@@ -85,8 +112,11 @@ describe('what people and programs do to a directory is live', () => {
       ...Object.fromEntries(Object.entries(SET).map(([path, text]) => [`top/${path}`, text])),
     });
     const root = join(dir, 'top');
+    symlinkSync('/usr', join(root, 'out'));
+    symlinkSync('.kept/hidden.yaml', join(root, 'hidden.yaml'));
+    put(root, { '.kept/hidden.yaml': '' });
     const gateway = await watched(root);
-    change(root);
+    await change(root);
     await becomes(gateway, tools);
     // And it goes on watching.
     put(root, { 'last.yaml': workflow('last', 'Last.') });
@@ -130,6 +160,40 @@ describe('what people and programs do to a directory is live', () => {
     }
     await becomes(gateway, { '/find': 'New.' });
     expect(gateway.store.events.filter(({ event_type }) => event_type === 'ManifestRejected')).toEqual([]);
+  });
+
+  test('a change of two files is met whole, also by a reading that is under way', async () => {
+    const dir = directory({ ...SET, 'rights.yaml': context('v0') });
+    const inner = directorySource(dir, createGit({ env: process.env }));
+    let before = (): void => {};
+    const gateway = await reconcile(dir, {
+      source: {
+        read() {
+          before();
+          return inner.read();
+        },
+      },
+    });
+    await gateway.watching();
+    const met = new Set<string>();
+    const meet = (): void =>
+      void met.add(`${gateway.tools()['/find']} ${[...gateway.snapshot().contexts.keys()]}`);
+    const timer = setInterval(meet, 1);
+    const half = new Promise<void>((resolve) => {
+      before = () => {
+        before = () => {};
+        put(dir, { 'find.yaml': workflow('find', 'New.') });
+        resolve();
+      };
+    });
+    put(dir, { 'other.yaml': tenant('other') });
+    await half;
+    await sleep(30);
+    put(dir, { 'rights.yaml': context('v1') });
+    await vi.waitFor(() => expect([...gateway.snapshot().contexts.keys()]).toEqual(['/v1']), SOON);
+    clearInterval(timer);
+    meet();
+    expect([...met]).toEqual(['Old. /v0', 'New. /v1']);
   });
 
   test('many changes at once are one reconcile', async () => {
@@ -255,6 +319,65 @@ describe('a ConfigMap', () => {
   });
 });
 
+describe('a checkout', () => {
+  test.each<[string, (one: Repository) => string]>([
+    ['a commit of what was edited by hand', (one) => one.commit({ 'find.yaml': workflow('find', 'New.') })],
+    ['a commit that changes no file', (one) => one.commit({})],
+    [
+      'git pull',
+      (one) => {
+        const other = join(scratchDir(), 'clone');
+        runGit(['clone', '--quiet', one.dir, other]);
+        put(other, { 'find.yaml': workflow('find', 'New.') });
+        const who = ['-c', 'user.name=x', '-c', 'user.email=x@example.com'];
+        runGit(['-C', other, ...who, 'commit', '--quiet', '--all', '--message', 'More']);
+        one.git('pull', '--quiet', '--ff-only', other, 'main');
+        return one.git('rev-parse', 'HEAD');
+      },
+    ],
+    [
+      'files that are there long before the commit is',
+      (one) => {
+        put(one.dir, { 'find.yaml': workflow('find', 'New.') });
+        one.git('add', '--all');
+        execFileSync('sleep', ['0.4']);
+        one.git('commit', '--quiet', '--message', 'More');
+        return one.git('rev-parse', 'HEAD');
+      },
+    ],
+  ])('shows the new commit within a moment: %s', async (_what, change) => {
+    const one = repository(SET);
+    const gateway = await watched(one.dir);
+    expect(gateway.status().revision).toBe(one.git('rev-parse', 'HEAD'));
+    const commit = change(one);
+    await vi.waitFor(() => expect(gateway.status().revision).toBe(commit), SOON);
+    expect(gateway.snapshot().revision).toBe(commit);
+  });
+
+  test('of which a worktree is watched, below its top', async () => {
+    const one = repository({ 'deploy/crm.yaml': apiSpec(), 'deploy/crm.openapi.yaml': OPENAPI });
+    const tree = join(scratchDir(), 'tree');
+    one.git('worktree', 'add', '--quiet', '-b', 'other', tree);
+    const gateway = await reconcile(join(tree, 'deploy'));
+    await gateway.watching();
+    await sleep(150);
+    runGit([
+      '-C',
+      tree,
+      '-c',
+      'user.name=x',
+      '-c',
+      'user.email=x@example.com',
+      'commit',
+      '-qm',
+      'x',
+      '--allow-empty',
+    ]);
+    const commit = runGit(['-C', tree, 'rev-parse', 'HEAD']);
+    await vi.waitFor(() => expect(gateway.status().revision).toBe(commit), SOON);
+  });
+});
+
 describe('git-sync', () => {
   const commit = (character: string): string => character.repeat(40);
 
@@ -333,15 +456,13 @@ describe('without events', () => {
 
   test('a resync makes good what no event told', async () => {
     const dir = directory(SET);
-    const other = directory({ 'hidden/x': '' });
-    symlinkSync('.shared', join(dir, 'more'));
-    put(dir, { '.shared/get.yaml': workflow('get', 'Old.') });
+    const other = directory({ 'get.yaml': workflow('get', 'Old.') });
+    linkSync(join(other, 'get.yaml'), join(dir, 'get.yaml'));
     const gateway = await reconcile(dir, { resync_seconds: 0.3 });
     await gateway.watching();
-    // Nobody watches what is hidden, though a link leads to it.
-    put(dir, { '.shared/get.yaml': workflow('get', 'New.') });
+    // The same file by its other name, in a directory that nobody watches.
+    put(other, { 'get.yaml': workflow('get', 'New.') });
     await becomes(gateway, { '/find': 'Old.', '/get': 'New.' });
-    expect(other).toBeDefined();
   });
 });
 

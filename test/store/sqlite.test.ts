@@ -193,7 +193,7 @@ describe('opening', () => {
     const { log, lines } = capturedLog();
     await (await openSqliteStore({ path, clock: systemClock, log })).close();
     const checked =
-      'warn the last run did not end cleanly, or another gateway has this database open; it was checked and is sound';
+      'warn the last run did not end cleanly, or another gateway uses this database (then over the same manifests, and each counts rate limits by itself); it was checked and is sound';
     expect(lines).toContain(checked);
     lines.length = 0;
     await (await openSqliteStore({ path, clock: systemClock, log })).close();

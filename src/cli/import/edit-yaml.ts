@@ -25,6 +25,10 @@ export interface Edit {
   readonly value: unknown;
 }
 
+/** What every file of an import says first. */
+export const COMMENT =
+  'Made by `seal-gateway import openapi`. Edit it as you like: the next import keeps what was edited.';
+
 const WIDTH = 100;
 const STYLE = { lineWidth: 0, flowCollectionPadding: false } as const;
 

@@ -3,7 +3,7 @@ import { Router } from '@koa/router';
 import Koa, { type Middleware } from 'koa';
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
-import { refuse, sendError } from './reply.ts';
+import { HttpRefusal, sendError } from './reply.ts';
 
 export interface ApplicationDeps {
   readonly clock: Clock;
@@ -44,11 +44,10 @@ export function createApplication(
   app.use((context) => {
     const known = router.match(context.path, context.method).path.flatMap((layer) => layer.methods);
     if (known.length === 0) {
-      refuse(context, 404, `no route ${context.path}`);
-    } else {
-      context.set('Allow', known.join(', '));
-      refuse(context, 405, `${context.path} takes ${known.join(', ')}`);
+      throw new HttpRefusal('NOT_FOUND', `no route ${context.path}`);
     }
+    context.set('Allow', known.join(', '));
+    throw new HttpRefusal('METHOD_NOT_ALLOWED', `${context.path} takes ${known.join(', ')}`);
   });
   // What goes wrong with a connection is the client's doing: nobody fills the log with it.
   app.on('error', (error: Error) => deps.log.debug({ err: error }, 'http'));

@@ -4,7 +4,7 @@ import getRawBody from 'raw-body';
 import { GatewayError } from '../../errors.ts';
 
 /**
- * A body over the limit: 413 with code 1000 (protocol section 4). The connection stays open: what is still on its
+ * A body over the limit: 413 with code 1000 . The connection stays open: what is still on its
  * way is dropped, within the request's time, for a sender that is cut off in the midst never reads the answer.
  */
 export class BodyTooLarge extends GatewayError {

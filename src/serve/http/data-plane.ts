@@ -1,4 +1,4 @@
-/** The data plane's routes (design section 6). They only translate to and from the invoker. */
+/** The data plane's routes. They only translate to and from the invoker. */
 import type Koa from 'koa';
 import { GatewayError } from '../../errors.ts';
 import type { Operator } from '../../invoke/authenticate.ts';

@@ -9,6 +9,8 @@ import type { Log } from '../../log.ts';
 export interface ListenerOptions {
   /** host:port; an IPv6 host in brackets; port 0 binds a free one. */
   readonly bind_addr: string;
+  /** What the process configuration calls the address, for the message when it cannot be had. */
+  readonly key?: string;
   readonly tls: {
     readonly cert_file: string | null;
     readonly key_file: string | null;
@@ -27,7 +29,12 @@ export interface Listener {
   close(drain_ms: number): Promise<void>;
 }
 
-/** Starts to listen. Rejects with the system's error, e.g. when the port is taken. */
+/** The address cannot be had; the message says which setting names it, and what to do. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+}
+
+/** Starts to listen. Rejects with {@link ListenError}, e.g. when the port is taken. */
 export async function listen(handler: RequestListener, options: ListenerOptions): Promise<Listener> {
   const { host, port } = splitAddress(options.bind_addr);
   const { header_timeout_ms, request_timeout_ms, log } = options;
@@ -59,9 +66,10 @@ export async function listen(handler: RequestListener, options: ListenerOptions)
       )
     : createServer(limits, handler);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    const fail = (error: Error): void => reject(cannotListen(options, error));
+    server.once('error', fail);
     server.listen(port, host, () => {
-      server.off('error', reject);
+      server.off('error', fail);
       resolve();
     });
   });
@@ -87,6 +95,24 @@ async function drain(server: Server, drain_ms: number): Promise<void> {
   clearInterval(idle);
   server.closeAllConnections();
   await closed;
+}
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there; end it, or choose another port (0: any free one)',
+  EADDRNOTAVAIL: 'this machine has no such address; choose one that it has, such as 127.0.0.1 or 0.0.0.0',
+  ENOTFOUND: 'this host name leads to no address; write an IP address',
+  EACCES: 'the process may not listen on this port; choose one from 1024 on',
+};
+
+function cannotListen({ bind_addr, key }: ListenerOptions, cause: Error): ListenError {
+  const { code = '' } = cause as NodeJS.ErrnoException;
+  const setting = key === undefined ? '' : ` (${key}, or ${environmentName(key)})`;
+  const remedy = REMEDIES[code] ?? cause.message;
+  return new ListenError(`cannot listen on ${bind_addr}${setting}: ${code}: ${remedy}`, { cause });
+}
+
+function environmentName(key: string): string {
+  return `SEAL_GATEWAY_${key.replaceAll('.', '_').toUpperCase()}`;
 }
 
 function splitAddress(address: string): { host: string; port: number } {

@@ -1,6 +1,6 @@
 /** `seal-gateway import openapi`, run as its users run it: once, and again when document and manifests have changed. */
 import { hash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -475,6 +475,38 @@ describe('a second run', () => {
     expect(more.rows).toContain('created b.customers.delete');
     expect(more.rows).toContain('updated books: its flags');
     expect(await validateDirectory(out)).toMatchObject({ errors: 0 });
+  });
+
+  test('changes a copy that somebody has made of a tool as well', async () => {
+    const { write, run, text, path, out } = place();
+    write(crm());
+    await run();
+    const copy = text('customers-get.yaml').replace('name: crm.customers.get', 'name: customer.short');
+    writeFileSync(path('short.yaml'), copy.replace('description: GET', 'description: Short for GET'));
+    write(crm((document) => (document.paths['/customers/{id}'].get.tags = ['people'])));
+    const { code, rows } = await run();
+    expect(code).toBe(0);
+    expect(rows).toContain('updated crm.customers.get: changed: tags');
+    expect(rows).toContain('updated customer.short: changed: tags');
+    expect(text('short.yaml')).toContain('description: Short for GET');
+    expect(await validateDirectory(out)).toMatchObject({ manifests: 6, errors: 0 });
+  });
+
+  test('does not bring back what --operations leaves out', async () => {
+    const { write, run, path } = place();
+    write(crm());
+    await run();
+    rmSync(path('customers-delete.yaml'));
+    expect((await run('--dry-run')).rows).toContain('created crm.customers.delete');
+    expect((await run('--operations', '*', '!DELETE *')).files).toEqual(['crm.yaml']);
+    expect((await run()).rows.join()).not.toContain('delete');
+    const other = place();
+    other.write(crm());
+    expect((await other.run('--operations', '!get*', '!POST *')).rows).toEqual([
+      'created crm',
+      'created crm.customers.delete',
+      'created crm.customers.search',
+    ]);
   });
 
   test('tells what has vanished, and removes it when it is told to', async () => {

@@ -404,7 +404,14 @@ describe('a route', () => {
     const response = await fetch(url + path, { method });
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toBe(allow);
-    expect(await response.json()).toEqual({ status: 'error', error: { message: `${path} takes ${allow}` } });
+    expect(await response.json()).toEqual({
+      protocol: 'seal/v1',
+      status: 'error',
+      error: {
+        ...{ code: 405, name: 'METHOD_NOT_ALLOWED', message: `${path} takes ${allow}`, details: {} },
+        ...{ timestamp: expect.stringMatching(/Z$/), request_id: expect.any(String) },
+      },
+    });
   });
 
   test.each([

@@ -40,10 +40,18 @@ describe('an address', () => {
   });
 
   test('that is taken is refused', async () => {
-    const { url } = await started(hello);
-    await expect(started(hello, { bind_addr: new URL(url).host })).rejects.toMatchObject({
-      code: 'EADDRINUSE',
-    });
+    const { host } = new URL((await started(hello)).url);
+    await expect(started(hello, { bind_addr: host, key: 'network.control_bind_addr' })).rejects.toMatchObject(
+      {
+        name: 'ListenError',
+        message: `cannot listen on ${host} (network.control_bind_addr, or SEAL_GATEWAY_NETWORK_CONTROL_BIND_ADDR): EADDRINUSE: another program listens there; end it, or choose another port (0: any free one)`,
+      },
+    );
+  });
+
+  test('that this machine has not is refused', async () => {
+    const message = /EADDRNOTAVAIL: this machine has no such address/;
+    await expect(started(hello, { bind_addr: '192.0.2.1:0' })).rejects.toThrow(message);
   });
 });
 

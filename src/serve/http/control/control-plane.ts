@@ -1,5 +1,5 @@
 /**
- * The control and inspection listener (design section 6): what is in force, what happened, and how configuration is
+ * The control and inspection listener: what is in force, what happened, and how configuration is
  * changed. It looks; nothing that it serves changes what the gateway does.
  */
 import type Koa from 'koa';

@@ -2,7 +2,7 @@
 import type { Middleware } from 'koa';
 import { GatewayError } from '../../../errors.ts';
 import { bearerOf } from '../bearer.ts';
-import { refuse } from '../reply.ts';
+import { HttpRefusal } from '../reply.ts';
 import { foreignReason } from './loopback.ts';
 
 export interface Operator {
@@ -26,8 +26,8 @@ export function requireOperator(deps: OperatorDeps): Middleware {
   return async (context, next) => {
     const operator = await operatorOf(context.req, deps);
     if (operator === null) {
-      refuse(context, 403, 'this token is good, but holds none of the roles in auth.operator_roles');
-      return;
+      const message = 'this token is good, but holds none of the roles in auth.operator_roles';
+      throw new HttpRefusal('FORBIDDEN', message);
     }
     context.state.operator = operator;
     await next();

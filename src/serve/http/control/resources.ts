@@ -1,9 +1,8 @@
 /** The configuration in force, to be looked at. */
 import { Readable } from 'node:stream';
 import type { Router } from '@koa/router';
-import type { ParameterizedContext } from 'koa';
 import type { AppliedResource, ReconcileStatus } from '../../../reconcile/status.ts';
-import { refuse } from '../reply.ts';
+import { HttpRefusal } from '../reply.ts';
 import { parametersOf } from './parameters.ts';
 
 export type Kind = AppliedResource['state']['kind'];
@@ -45,8 +44,8 @@ export function addResources(router: Router, { status, resources, manifests }: R
       const { tenant = null } = parametersOf(context.querystring, PARAMETERS);
       const named = all().filter(({ state }) => state.name === context.params.name);
       const found = named.find(({ state }) => state.tenant === tenant);
-      if (found === undefined) notFound(context, kind, tenant, named);
-      else context.body = { ...found.state, spec: found.spec };
+      if (found === undefined) throw notFound(kind, tenant, String(context.params.name), named);
+      context.body = { ...found.state, spec: found.spec };
     });
   }
 }
@@ -58,14 +57,14 @@ function summaryOf({ state, spec }: AppliedResource) {
 }
 
 function notFound(
-  context: ParameterizedContext & { readonly params: { readonly name?: string } },
   kind: Kind,
   tenant: string | null,
+  name: string,
   others: readonly AppliedResource[],
-): void {
+): HttpRefusal {
   const owner = tenant === null ? 'no global' : `tenant ${tenant} has no`;
   const elsewhere = others.map(({ state }) => state.tenant ?? 'global').join(', ');
   const there = tenant === null ? `there is ${owner}` : owner;
   const hint = others.length === 0 ? '' : `; there is one of: ${elsewhere} (?tenant=)`;
-  refuse(context, 404, `${there} ${kind} ${context.params.name}${hint}`);
+  return new HttpRefusal('NOT_FOUND', `${there} ${kind} ${name}${hint}`);
 }

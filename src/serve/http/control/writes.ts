@@ -14,7 +14,7 @@ import {
   type SoundDraft,
 } from '../../../reconcile/status.ts';
 import { readBody } from '../body.ts';
-import { refuse } from '../reply.ts';
+import { HttpRefusal } from '../reply.ts';
 import type { Operator } from './operator.ts';
 import { parametersOf } from './parameters.ts';
 import { COLLECTIONS, type Kind } from './resources.ts';
@@ -49,7 +49,7 @@ export function answerWrites({ draft, propose, log, limits }: WritesDeps): Middl
     if (propose !== null) return answerProposal(context, propose, asked, drafted, operator, log);
     log.info(who, 'a write was refused: configuration flows through git');
     context.set('Allow', 'GET, HEAD');
-    refuse(context, 405, explain(kind, drafted), { ...drafted });
+    throw new HttpRefusal('METHOD_NOT_ALLOWED', explain(kind, drafted), { ...drafted });
   };
 }
 
@@ -63,7 +63,7 @@ async function answerProposal(
   log: Log,
 ): Promise<void> {
   if (drafted.change === 'remove' && drafted.file === null)
-    return refuse(context, 404, `there is no such ${kind} to remove`);
+    throw new HttpRefusal('NOT_FOUND', `there is no such ${kind} to remove`);
   if (!isSound(drafted)) {
     const message = `nothing was proposed: this ${kind} would not be applied as it is; see diagnostics`;
     throw new GatewayError('INVALID_ARGUMENTS', message, { details: { ...drafted } });
@@ -76,7 +76,7 @@ async function answerProposal(
     context.body = { status: 'proposed', ...proposed, ...identity, change, file, diagnostics };
   } catch (error) {
     if (!(error instanceof ProposalConflict)) throw error;
-    refuse(context, 409, `nothing was proposed: ${error.message}`);
+    throw new HttpRefusal('CONFLICT', `nothing was proposed: ${error.message}`);
   }
 }
 

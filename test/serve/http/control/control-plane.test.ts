@@ -101,9 +101,9 @@ describe.each(COLLECTIONS)('/v1/%s', (collection, kind) => {
     ['/no', `there is no global ${kind} no`],
     ['/%E0%A4%A', `there is no global ${kind} %E0%A4%A`],
   ])('says what is not there: %s', async (path, message) => {
-    expect(await get(`/v1/${collection}${path}`)).toEqual({
+    expect(await get(`/v1/${collection}${path}`)).toMatchObject({
       status: 404,
-      body: { status: 'error', error: { message } },
+      body: { protocol: 'seal/v1', status: 'error', error: { code: 404, name: 'NOT_FOUND', message } },
     });
   });
 
@@ -134,7 +134,11 @@ describe('what is no route', () => {
   ])('%s %s', async (method, path, status, allow) => {
     const response = await fetch((await serveControl()) + path, { method });
     expect([response.status, response.headers.get('allow')]).toEqual([status, allow]);
-    expect(await response.json()).toEqual({ status: 'error', error: { message: expect.any(String) } });
+    const name = status === 404 ? 'NOT_FOUND' : 'METHOD_NOT_ALLOWED';
+    expect(await response.json()).toMatchObject({
+      ...{ protocol: 'seal/v1', status: 'error' },
+      error: { code: status, name, message: expect.any(String), request_id: expect.any(String) },
+    });
   });
 
   test('HEAD is GET without the body', async () => {

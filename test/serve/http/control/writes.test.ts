@@ -55,7 +55,10 @@ describe('a write changes nothing, and is answered with the manifest that would'
     expect(asked).toEqual([
       { action, kind, name, tenant, body: action === 'remove' ? null : Buffer.from(GIVEN) },
     ]);
-    expect(body).toEqual({ status: 'error', error: { message: expect.any(String), details: DRAFT } });
+    expect(body).toMatchObject({
+      ...{ protocol: 'seal/v1', status: 'error' },
+      error: { code: 405, name: 'METHOD_NOT_ALLOWED', message: expect.any(String), details: DRAFT },
+    });
   });
 
   const bad = [FAULT];
