@@ -16,6 +16,8 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.installed
 VITEST := vitest run --config test/vitest.config.ts
+# The tests beside container engines of their own, as far as this machine has them.
+TESTS := node test/support/with-engines.ts $(VITEST)
 
 .PHONY: help
 help: ## List the targets
@@ -51,8 +53,8 @@ demo: $(RUNTIME) ## A real signed call through the whole pipeline, in a minute (
 	node examples/$(EXAMPLE)/demo.ts
 
 .PHONY: test
-test: install ## All tests that need nothing but this machine
-	$(VITEST)
+test: install ## All tests that need nothing but this machine; those of containers are skipped aloud without an engine
+	$(TESTS)
 
 .PHONY: check
 check: install ## Format, lint, types, generated files, tests
@@ -60,7 +62,7 @@ check: install ## Format, lint, types, generated files, tests
 	tsc -p tsconfig.json
 	node src/manifest/generate.ts types --check
 	node src/manifest/generate.ts docs --check
-	$(VITEST)
+	$(TESTS)
 
 .PHONY: format
 format: install ## Format the sources and mend what the linter can mend
@@ -85,6 +87,7 @@ bench: install ## Measure calls, workflows, the explorer, documents and Postgres
 	node test/bench/workflow.ts
 	node test/bench/explorer.ts
 	node test/bench/openapi.ts
+	node test/support/with-engines.ts node --expose-gc test/bench/cli.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)
@@ -103,11 +106,20 @@ node_modules/.cache/keycloak/.fetched:
 	cd $(@D) && unzip -q -o keycloak-quarkus-dist-$(KEYCLOAK).zip && rm keycloak-quarkus-dist-$(KEYCLOAK).zip
 	@touch $@
 
-.PHONY: ci
-ci: check ## Everything: checks, tests, demo, the built package as it is installed, long tests at full length
-	node examples/crm/demo.ts
+.PHONY: tools
+tools: ## Install what the tests need beside Node: git, kubectl, Keycloak, container engines, a registry (Debian's packages)
 	.ci/tools
-	SEAL_TEST_FULL=1 $(VITEST) test/e2e examples
+
+.PHONY: example-images
+example-images: install ## Put the images of examples/kubectl and examples/git into the container engine of this machine
+	node examples/images.ts
+
+# Here a missing container engine is a failure, not a skip. The installation first: it empties the directory of Keycloak.
+.PHONY: ci
+ci: export SEAL_TEST_ENGINES := required
+ci: install tools check ## Everything: checks, tests on Docker and Podman, demo, the built package, long tests at full length
+	node examples/crm/demo.ts
+	SEAL_TEST_FULL=1 $(TESTS) test/e2e examples
 
 .PHONY: clean
 clean: ## Remove what was installed and built

@@ -3,7 +3,7 @@
  * The only place that reads the environment. Defaults, types and names live in schemas/GatewayConfig.schema.json.
  */
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { Ajv } from 'ajv';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
 import type { LogLevel } from './log.ts';
@@ -70,6 +70,16 @@ export interface Config {
       readonly branch_prefix: string;
       readonly cache_dir: string;
     } | null;
+  };
+  readonly cli: {
+    /** null: the usual places are looked at ({@link containerHosts}). */
+    readonly container_host: string | null;
+    readonly mount_roots: readonly string[];
+    readonly networks: readonly string[];
+    readonly max_concurrency: number;
+    readonly max_queue: number;
+    readonly secrets_dir: string;
+    readonly semantic_judge_url: string | null;
   };
   readonly credentials: {
     readonly openbao: {
@@ -182,9 +192,8 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
   SEAL_GATEWAY_OPENBAO_ADDR: 'credentials.openbao.addr',
   SEAL_GATEWAY_OPENBAO_TOKEN: 'credentials.openbao.auth.token',
   SEAL_GATEWAY_OPENBAO_KV_MOUNT: 'credentials.openbao.kv_mount',
+  SEAL_GATEWAY_SEMANTIC_JUDGE_URL: 'cli.semantic_judge_url',
 };
-/** Published names of what this version has not: known, so that nobody looks for a slip of the pen. */
-const UNUSED_NAMES = new Set(['SEAL_GATEWAY_SEMANTIC_JUDGE_URL']);
 /** Environment names that belong to the program, not to a key. */
 const OTHER_NAMES = new Set([
   'SEAL_GATEWAY_CONFIG_PATH',
@@ -194,7 +203,9 @@ const OTHER_NAMES = new Set([
 ]);
 
 /** Settings that are safe to ignore: what they configure is absent and fails closed. */
-const IGNORED = ['network.grpc_bind_addr', 'network.trusted_proxies', 'cli', 'ui'];
+const IGNORED = ['network.grpc_bind_addr', 'network.trusted_proxies', 'ui'];
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 const schema = JSON.parse(
   readFileSync(new URL('../schemas/GatewayConfig.schema.json', import.meta.url), 'utf8'),
@@ -264,6 +275,23 @@ export function gitEnvironment(
   return env;
 }
 
+/**
+ * Where a container engine may listen, in the order to try: the configured address alone, else that of the engines'
+ * own variables, else the usual sockets, first the machine's and then the user's own.
+ */
+export function containerHosts(
+  { container_host }: Pick<Config['cli'], 'container_host'>,
+  env: NodeJS.ProcessEnv = process.env,
+): readonly string[] {
+  const told = container_host ?? env.DOCKER_HOST ?? env.CONTAINER_HOST;
+  if (told !== undefined) return [told];
+  const sockets = ['/var/run/docker.sock', '/run/podman/podman.sock'];
+  const { XDG_RUNTIME_DIR: runtime, HOME: home } = env;
+  if (runtime !== undefined) sockets.push(`${runtime}/docker.sock`, `${runtime}/podman/podman.sock`);
+  if (home !== undefined) sockets.push(`${home}/.docker/run/docker.sock`);
+  return sockets.map((path) => `unix://${path}`);
+}
+
 function chooseFile(path: string | undefined, env: NodeJS.ProcessEnv): string | null {
   const named = path ?? env.SEAL_GATEWAY_CONFIG_PATH;
   if (named !== undefined) return resolve(named);
@@ -290,11 +318,7 @@ function applyEnvironment(spec: Group, env: NodeJS.ProcessEnv): string[] {
   // Kubernetes sets SEAL_GATEWAY_SERVICE_HOST and its like beside a service of this name: no reason to stop.
   return Object.keys(env)
     .filter((name) => name.startsWith('SEAL_GATEWAY_') && !keys.has(name) && !OTHER_NAMES.has(name))
-    .map((name) =>
-      UNUSED_NAMES.has(name)
-        ? `environment variable ${name} has no effect in this version`
-        : `environment variable ${name} names no setting; it is ignored`,
-    );
+    .map((name) => `environment variable ${name} names no setting; it is ignored`);
 }
 
 /** Short names first, so that the whole name of a key wins over its short one. */
@@ -396,7 +420,7 @@ function keysAt(pointer: string): string[] {
 }
 
 /** What no schema can say. */
-function check({ database, tls, network, auth, issuer, attestation, credentials }: Config): string[] {
+function check({ database, tls, network, auth, issuer, attestation, credentials, cli }: Config): string[] {
   const problems: string[] = [];
   const database_problem = databaseProblem(database.url);
   if (database_problem !== null) problems.push(`spec.database.url: ${database_problem}`);
@@ -412,6 +436,15 @@ function check({ database, tls, network, auth, issuer, attestation, credentials 
   }
   if ((auth.operator_jwks_uri === null) !== (auth.operator_jwt_issuer === null)) {
     problems.push('spec.auth: operator_jwks_uri and operator_jwt_issuer go together');
+  }
+  const host = cli.container_host === null ? null : containerHostProblem(cli.container_host);
+  if (host !== null) problems.push(`spec.cli.container_host: ${host}`);
+  for (const [index, root] of cli.mount_roots.entries()) {
+    if (!isAbsolute(root)) problems.push(`spec.cli.mount_roots[${index}]: expected an absolute path`);
+  }
+  const judge = cli.semantic_judge_url;
+  if (judge !== null && !/^https?:$/.test(URL.parse(judge)?.protocol ?? '')) {
+    problems.push('spec.cli.semantic_judge_url: expected an absolute http or https URL');
   }
   problems.push(...checkOpenBao(credentials), ...checkTokenExchange(credentials.token_exchange));
   const jwks = auth.operator_jwks_uri === null ? null : jwksProblem(auth.operator_jwks_uri);
@@ -442,6 +475,17 @@ function verifierProblems(verifier: VerifierConfig): string[] {
   ];
   const jwks = 'jwks_uri' in verifier ? jwksProblem(verifier.jwks_uri) : null;
   return jwks === null ? problems : [...problems, `.jwks_uri: ${jwks}`];
+}
+
+/** Who can talk to an engine is root on its machine, so nobody on a network may be in between. */
+function containerHostProblem(address: string): string | null {
+  if (address.startsWith('unix:///')) return null;
+  const url = URL.parse(address.replace(/^tcp:/, 'http:'));
+  if (!address.startsWith('tcp://') || url === null)
+    return 'expected unix:// and a path, or tcp:// and an address';
+  return LOOPBACK.test(url.hostname)
+    ? null
+    : 'tcp:// is not encrypted; forward the socket to a loopback address';
 }
 
 function checkOpenBao({ openbao, files, env }: Config['credentials']): string[] {
@@ -500,8 +544,6 @@ function serverProblem(text: string): string | null {
     : 'expected https (http to a loopback address alone)';
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-
 /** Why this names no database. The URL is not repeated: it may hold a password. */
 function databaseProblem(text: string): string | null {
   const [scheme = '', path] = text.split('://');
@@ -532,7 +574,7 @@ function jwksProblem(uri: string): string | null {
 /** The settings that the gateway acts on. */
 function pick(spec: Config): Config {
   const { manifests, network, tls, database, audit, auth, issuer, attestation } = spec;
-  const { reconcile, control, credentials, limits, log } = spec;
+  const { reconcile, control, credentials, cli, limits, log } = spec;
   return {
     manifests,
     network: {
@@ -549,6 +591,7 @@ function pick(spec: Config): Config {
     reconcile,
     control,
     credentials,
+    cli,
     limits,
     log,
   };

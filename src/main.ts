@@ -6,7 +6,14 @@ import { EXIT } from './cli/output.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
 import { type Clock, isoTime, systemClock } from './clock.ts';
-import { type Config, ConfigError, gitEnvironment, secretVariables, type VerifierConfig } from './config.ts';
+import {
+  type Config,
+  ConfigError,
+  containerHosts,
+  gitEnvironment,
+  secretVariables,
+  type VerifierConfig,
+} from './config.ts';
 import { createCredentials } from './credentials/call.ts';
 import { createSources } from './credentials/sources.ts';
 import type { VerifyUser } from './credentials/user-token.ts';
@@ -17,13 +24,17 @@ import {
   verifyOperator,
 } from './envelope/operator.ts';
 import { USER_ALGORITHMS, verifyUser } from './envelope/user.ts';
+import { createCliRunner } from './execute/cli-run.ts';
+import { createEngines } from './execute/container-engine.ts';
 import { download } from './execute/download.ts';
 import { createEgress } from './execute/egress.ts';
+import { isDead, thisInstance } from './execute/instance.ts';
 import { createSlicer } from './execute/slicer.ts';
 import { newId } from './ids.ts';
 import { createAttest } from './invoke/attest.ts';
 import { enrollmentsOf } from './invoke/enrollments.ts';
 import { createSessionMaker } from './invoke/establish.ts';
+import { closeInterrupted } from './invoke/interrupted.ts';
 import { createInvoker } from './invoke/invoke.ts';
 import { createLimiter } from './invoke/limit.ts';
 import { createOwnIssuer, type OwnIssuer } from './invoke/own-issuer.ts';
@@ -52,6 +63,10 @@ import { packageVersion } from './version.ts';
 
 /** Milliseconds that the body of a request may take to come, after its headers. */
 const BODY_MS = 10_000;
+/** Milliseconds between two looks for calls that others were killed at. */
+const INTERRUPTED_MS = 60_000;
+/** Milliseconds that a shutdown waits for the removal of containers that have ended. */
+const REMOVAL_MS = 5_000;
 /** Milliseconds that a lease is noted for beyond the longest call: what is still under way is not taken for a crash's. */
 const LEASE_MARGIN_MS = 5_000;
 /** Milliseconds that a shutdown waits for requests of the control listener, after the calls are drained. */
@@ -68,10 +83,54 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const store = await openStore({ url: config.database.url, clock, log });
     closers.push(() => store.close());
 
+    const { call_timeout_ms } = config.limits;
+    const interrupted = async (): Promise<void> => {
+      const count = await closeInterrupted({ store, clock, newId, isDead, call_timeout_ms });
+      if (count > 0) log.warn({ count }, 'calls were interrupted when their gateway ended');
+    };
+    await interrupted();
+
     const egress = createEgress({ version: packageVersion() });
     closers.push(() => egress.close());
+    const instance = thisInstance();
+    const cli = createCliRunner({
+      settings: config.cli,
+      engines: createEngines({ addresses: containerHosts(config.cli), log }),
+      instance,
+      egress,
+      clock,
+      log,
+    });
+    closers.push(() => cli.close(REMOVAL_MS));
 
-    const holder = createHolder();
+    const { prefix } = config.credentials.env;
+    const sources = createSources({
+      settings: config.credentials,
+      variables: prefix === null ? null : secretVariables(prefix),
+      verifyUser: userVerifier(config.credentials.token_exchange, clock, log),
+      leases: store.leases,
+      bindings: store.bindings,
+      holder: newId(),
+      longest_call_ms: call_timeout_ms + LEASE_MARGIN_MS,
+      clock,
+      log,
+    });
+    // After the calls are drained: their leases are revoked before the gateway ends.
+    closers.push(() => sources.close());
+    const credentials = createCredentials({ providers: sources.providers, clock });
+
+    const holder = createHolder(({ tools, tenants }) => {
+      // Before there is a call, in the name of the tool's own tenant.
+      cli.prepare(tools.values(), ({ tenant }) =>
+        credentials({
+          principal: {
+            ...{ tenant: tenants.get(tenant ?? '') ?? null, tenants, agent: 'seal-gateway', context: '' },
+            ...{ user_token: null, allow_human_delegated: false },
+          },
+          emit: () => {},
+        }),
+      );
+    });
     const own_issuer = ownIssuer(config.issuer, clock, log);
     const { dir } = config.manifests;
     const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
@@ -98,22 +157,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     // A remote that does not answer is not waited for.
     closers.push(() => stopping.abort());
 
-    const { header_timeout_ms, call_timeout_ms, drain_ms } = config.limits;
-    const { prefix } = config.credentials.env;
-    const sources = createSources({
-      settings: config.credentials,
-      variables: prefix === null ? null : secretVariables(prefix),
-      verifyUser: userVerifier(config.credentials.token_exchange, clock, log),
-      leases: store.leases,
-      bindings: store.bindings,
-      holder: newId(),
-      longest_call_ms: call_timeout_ms + LEASE_MARGIN_MS,
-      clock,
-      log,
-    });
-    // After the calls are drained: their leases are revoked before the gateway ends.
-    closers.push(() => sources.close());
-
+    const { header_timeout_ms, drain_ms } = config.limits;
     const listenAt = (
       key: keyof Config['network'],
       app: { callback(): RequestListener },
@@ -142,6 +186,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       status,
       replicas: () => replicas(),
       credentials: sources.status,
+      engine: cli.state,
       resources: () => resourcesOf(states(), applied()),
       manifests: () => writeInForce(applied(), status().revision),
       draft: createDrafts({ applied, states }),
@@ -186,10 +231,12 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       limiter,
       sessions: finder,
       egress,
+      cli,
       slicer,
-      credentials: createCredentials({ providers: sources.providers, clock }),
+      credentials,
       clock,
       newId,
+      instance,
       limits: config.limits,
       operator_context: config.auth.operator_security_context,
     });
@@ -220,6 +267,12 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     replicas = neighbours.replicas;
     const { retention_days } = config.audit;
     closers.push(startUpkeep({ store, clock, log, retention_days }));
+    const looking = setInterval(() => {
+      interrupted().catch((error: unknown) =>
+        log.warn({ err: error }, 'interrupted calls could not be looked for'),
+      );
+    }, INTERRUPTED_MS);
+    closers.push(() => clearInterval(looking));
 
     return { addresses: { data: data.url, control: control.url, metrics: metrics.url }, close };
   } catch (error) {

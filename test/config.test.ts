@@ -2,7 +2,7 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ConfigError, environment, loadConfig, secretVariables } from '../src/config.ts';
+import { ConfigError, containerHosts, environment, loadConfig, secretVariables } from '../src/config.ts';
 
 /** The settings that the gateway cannot be without. */
 const DEFAULTS = {
@@ -424,7 +424,6 @@ describe('where writes become proposals', () => {
 describe('what this version has not', () => {
   test.each([
     ['network: {grpc_bind_addr: "0.0.0.0:1"}', 'network.grpc_bind_addr'],
-    ['cli: {max_concurrency: 2}', 'cli'],
     ['ui: {enabled: false}', 'ui'],
   ])('is warned of where nothing depends on it: %s', (line, key) => {
     const { warnings } = load(withSpec(line));
@@ -512,11 +511,6 @@ describe('the environment', () => {
       /spec\.network\.trusted_proxies has no effect/,
     ],
     [
-      'SEAL_GATEWAY_SEMANTIC_JUDGE_URL',
-      'x',
-      /^environment variable SEAL_GATEWAY_SEMANTIC_JUDGE_URL has no effect/,
-    ],
-    [
       'SEAL_GATEWAY_SERVICE_HOST',
       '10.0.0.1',
       /^environment variable SEAL_GATEWAY_SERVICE_HOST names no setting/,
@@ -577,5 +571,44 @@ describe('a reference', () => {
       'spec.database.url: environment variable NO_SUCH is not set',
       expect.stringContaining(`spec.tls.cert_file: ${missing} cannot be read: ENOENT`),
     ]);
+  });
+});
+
+describe('the container engine', () => {
+  const hosts = (env: NodeJS.ProcessEnv, container_host: string | null = null) =>
+    containerHosts({ container_host }, env);
+
+  test('is where the configuration says, and nowhere else', () => {
+    expect(hosts({ DOCKER_HOST: 'unix:///b.sock' }, 'unix:///a.sock')).toEqual(['unix:///a.sock']);
+  });
+
+  test('else where the variables of the engines say', () => {
+    expect(hosts({ DOCKER_HOST: 'unix:///b.sock', HOME: '/h' })).toEqual(['unix:///b.sock']);
+    expect(hosts({ CONTAINER_HOST: 'unix:///c.sock' })).toEqual(['unix:///c.sock']);
+  });
+
+  test('else at one of the usual sockets, those of the user last', () => {
+    expect(hosts({ HOME: '/h', XDG_RUNTIME_DIR: '/r' })).toEqual([
+      'unix:///var/run/docker.sock',
+      'unix:///run/podman/podman.sock',
+      'unix:///r/docker.sock',
+      'unix:///r/podman/podman.sock',
+      'unix:///h/.docker/run/docker.sock',
+    ]);
+  });
+
+  test.each([
+    ['cli: {container_host: "tcp://10.0.0.1:2375"}', /container_host: tcp:\/\/ is not encrypted/],
+    ['cli: {container_host: "ssh://host"}', /container_host must match pattern/],
+    ['cli: {container_host: /var/run/docker.sock}', /container_host must match pattern/],
+    ['cli: {mount_roots: [data]}', /mount_roots\[0\]: expected an absolute path/],
+    ['cli: {semantic_judge_url: judge}', /semantic_judge_url: expected an absolute http or https URL/],
+  ])('is refused where it cannot be right: %s', (line, message) => {
+    expect(() => load(withSpec(line))).toThrow(message);
+  });
+
+  test('may be reached at a loopback address', () => {
+    const { config } = load(withSpec('cli: {container_host: "tcp://127.0.0.1:2375"}'));
+    expect(config.cli.container_host).toBe('tcp://127.0.0.1:2375');
   });
 });

@@ -70,19 +70,7 @@ export async function setUp(database?: string): Promise<Example> {
   writeFileSync(join(dir, 'gateway.yaml'), processConfiguration(dir, database));
   const signingKey = await importJWK({ ...issuer.jwk, d: issuer.private_key } as JWK, 'EdDSA');
 
-  const token = async (claims: TokenClaims = {}): Promise<string> => {
-    const { ttl = 300, sub = 'demo-agent', ...rest } = claims;
-    const now = Math.floor(Date.now() / 1000);
-    return new SignJWT({ scp: 'billing-read', ...rest })
-      .setProtectedHeader({ alg: 'EdDSA', kid: 'demo-issuer' })
-      .setIssuer(ISSUER)
-      .setAudience('seal-gateway')
-      .setSubject(sub)
-      .setJti(crypto.randomUUID())
-      .setIssuedAt(now)
-      .setExpirationTime(now + ttl)
-      .sign(signingKey);
-  };
+  const token = (claims: TokenClaims = {}) => signToken(signingKey, claims);
   return {
     dir,
     crm,
@@ -100,6 +88,21 @@ export async function setUp(database?: string): Promise<Example> {
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** A new security token of the issuer of {@link issuerManifest}. */
+export function signToken(key: Parameters<SignJWT['sign']>[0], claims: TokenClaims): Promise<string> {
+  const { ttl = 300, sub = 'demo-agent', ...rest } = claims;
+  const now = Math.floor(Date.now() / 1000);
+  return new SignJWT({ scp: 'billing-read', ...rest })
+    .setProtectedHeader({ alg: 'EdDSA', kid: 'demo-issuer' })
+    .setIssuer(ISSUER)
+    .setAudience('seal-gateway')
+    .setSubject(sub)
+    .setJti(crypto.randomUUID())
+    .setIssuedAt(now)
+    .setExpirationTime(now + ttl)
+    .sign(key);
 }
 
 /** Runs the gateway of `<dir>/gateway.yaml`. */
@@ -143,7 +146,8 @@ export async function startGateway(dir: string): Promise<GatewayProcess> {
   };
 }
 
-function issuerManifest(issuer: KeyPair, agent: KeyPair): string {
+/** An issuer whose tokens name contexts that match this pattern. */
+export function issuerManifest(issuer: KeyPair, agent: KeyPair, contexts = 'billing-*'): string {
   return `apiVersion: seal.gateway/v1
 kind: TokenIssuer
 metadata: {name: demo}
@@ -154,7 +158,7 @@ spec:
   jwks: {inline: {keys: [${JSON.stringify({ ...issuer.jwk, kid: 'demo-issuer' })}]}}
   envelope_keys: {inline: {keys: [${JSON.stringify({ ...agent.jwk, kid: 'demo-agent' })}]}}
   replay: token
-  allowed_security_contexts: ["billing-*"]
+  allowed_security_contexts: ["${contexts}"]
 `;
 }
 

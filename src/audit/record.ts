@@ -27,6 +27,8 @@ export interface Recorder {
    * begun, is written at once.
    */
   record(body: EventBody): void;
+  /** Writes an event at once. Resolves when it is durable; rejects with AUDIT_UNAVAILABLE. */
+  announce(body: EventBody): Promise<void>;
   /**
    * Writes what is held back and the outcome in one append, and awaits all of the call's events. Resolves to the
    * id of the outcome's event. Rejects with AUDIT_UNAVAILABLE when any of them could not be written. Every call
@@ -63,6 +65,11 @@ export function createRecorder(deps: RecorderDeps, call: RecordedCall): Recorder
       if (concluded) return write([event(body)]);
       if (held !== null) write([held]);
       held = event(body);
+    },
+    async announce(body) {
+      await deps.store.append([event(body)]).catch((error: unknown) => {
+        throw unavailable(error);
+      });
     },
     async conclude(outcome) {
       const last = event(outcome);

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
 import { ERRORS, GatewayError } from '../errors.ts';
+import { type JudgedCli, judgeCliArguments } from '../execute/cli-arguments.ts';
 import { prepareExploration } from '../execute/exploration.ts';
 import { policyNames } from '../invoke/decide.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
@@ -101,15 +102,16 @@ export function ask({ side, snapshot }: Pick<LocalSet, 'side' | 'snapshot'>, que
   const context = visible(snapshot.contexts, tenant, question.context)!;
   const tool = toolNamed(snapshot, tenant, name);
   const call = { tool: name, arguments: args };
-  const names = policyNames(tool, { ...call, inexact: null });
+  const judged = tool?.kind === 'cli' ? judgeCliArguments(tool, args) : null;
+  const names = policyNames(tool, call, judged);
   const { decision, tried } = explain(context, { ...call, ...names, tool_patterns: null });
   const manifest = manifestOf(side, { kind: 'SecurityContext', tenant: context.tenant, name: context.name })!;
   const placed = tried.map((rule) => place(manifest, rule));
   return {
-    ...outcome(decision),
+    ...outcome(decision, judged),
     rule: decidingRule(manifest, decision, placed),
     tried: placed,
-    problems: decision.allow ? problemsOf(tool, question, context, toolNames(snapshot, tenant)) : [],
+    problems: decision.allow ? problemsOf(tool, question, context, judged, toolNames(snapshot, tenant)) : [],
   };
 }
 
@@ -173,6 +175,7 @@ function problemsOf(
   tool: AnyTool | undefined,
   question: Question,
   context: SecurityContext,
+  judged: JudgedCli | null,
   names: readonly string[],
 ): string[] {
   const { tool: name, arguments: args } = question;
@@ -183,7 +186,11 @@ function problemsOf(
     ];
   }
   if (tool.kind === 'unavailable') return [`4002 TOOL_UNAVAILABLE: ${tool.reason}`];
-  if (tool.kind === 'cli') return [];
+  if (tool.kind === 'cli') {
+    return judged !== null && 'problem' in judged
+      ? [`4000 INVALID_ARGUMENTS: ${judged.problem.message}`]
+      : [];
+  }
   const problems = tool.validate(args).map((problem) => `4000 INVALID_ARGUMENTS: ${problem}`);
   return tool.kind === 'explorer' && problems.length === 0
     ? explorationProblems(tool, question, context)
@@ -211,9 +218,17 @@ function toolNames({ tools }: Snapshot, tenant: string | null): string[] {
   return seen.map(({ name }) => name);
 }
 
-function outcome(decision: Decision): Pick<Answer, 'allowed' | 'code' | 'name' | 'reason'> {
+function outcome(
+  decision: Decision,
+  judged: JudgedCli | null,
+): Pick<Answer, 'allowed' | 'code' | 'name' | 'reason'> {
   if (!decision.allow) {
     const { error, reason } = decision;
+    // As `decide` has it: words that the manifest refuses name no paths.
+    if (error === 'POLICY_PATH_NOT_ALLOWED' && judged !== null && 'problem' in judged) {
+      const { code } = ERRORS.INVALID_ARGUMENTS;
+      return { allowed: false, code, name: 'INVALID_ARGUMENTS', reason: judged.problem.message };
+    }
     return { allowed: false, code: ERRORS[error].code, name: error, reason };
   }
   const { index, tool_pattern } = decision.capability;

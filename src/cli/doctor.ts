@@ -1,9 +1,10 @@
 /** `seal-gateway doctor`: whether a gateway with this configuration would find all that it needs. It changes nothing. */
 import type { Command } from 'commander';
 import { systemClock } from '../clock.ts';
-import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { type Config, ConfigError, containerHosts, loadConfig } from '../config.ts';
 import { isWell } from '../credentials/openbao.ts';
 import { connect } from '../credentials/sources.ts';
+import { createEngines } from '../execute/container-engine.ts';
 import { silentLog } from '../log.ts';
 import { openReader } from '../store/open.ts';
 import { StoreOpenError } from '../store/store.ts';
@@ -33,12 +34,15 @@ const CHECKS: readonly Check[] = [
   checkOpenBao,
   checkTokenExchange,
   checkDevelopment,
+  checkEngine,
 ];
 
 export function addDoctor(program: Command, { console }: CliDeps): void {
   program
     .command('doctor')
-    .description('Check what a gateway needs: configuration, manifests, store, OpenBao, token exchange')
+    .description(
+      'Check what a gateway needs: configuration, manifests, store, OpenBao, token exchange, container engine',
+    )
     .option('--config <file>', 'gateway.yaml; else as serve finds it')
     .action(async (options: OutputOptions & { readonly config?: string }) => {
       const findings = await examine(options.config);
@@ -164,4 +168,14 @@ async function checkDevelopment({ auth, credentials }: Config): Promise<Finding[
       ? []
       : [finding('development', 'warn', `credentials.env: secrets are variables ${env.prefix}*`)]),
   ];
+}
+
+/** Whoever has no CLI tools needs no engine; one that was named by the configuration is wanted. */
+async function checkEngine({ cli }: Config): Promise<Finding[]> {
+  const engines = createEngines({ addresses: containerHosts(cli), log: silentLog });
+  await engines.use().catch(() => {});
+  const { name, version, address, error } = engines.state();
+  if (error === null) return [finding('container engine', 'ok', `${name} ${version} at ${address}`)];
+  const result = cli.container_host === null ? 'ok' : 'failed';
+  return [finding('container engine', result, `there is none, so CLI tools answer 4002 (${error})`)];
 }

@@ -1,6 +1,6 @@
 /** The status of a gateway as lines for people. */
-
 import type { CredentialStatus } from '../credentials/sources.ts';
+import type { EngineState } from '../execute/container-engine.ts';
 import { formatDiagnostic } from '../manifest/diagnostic.ts';
 import type { ManifestState, ReconcileStatus } from '../reconcile/status.ts';
 import type { Replica } from '../store/store.ts';
@@ -12,6 +12,8 @@ export interface GatewayStatus extends ReconcileStatus {
   readonly replicas?: readonly Replica[] | null;
   /** Where credentials come from, and how that is doing. Absent from gateways before 0.2. */
   readonly credentials?: CredentialStatus;
+  /** What runs CLI tools. Absent from gateways before 0.2. */
+  readonly container_engine?: EngineState;
 }
 
 const REPLICAS = ['REPLICA', 'REVISION', 'VERSION', 'STARTED', 'SEEN'];
@@ -22,11 +24,20 @@ const HEAD = ['KIND', 'NAME', 'STATUS', 'REVISION', 'REASON', 'WHERE'];
  * milliseconds since the Unix epoch.
  */
 export function statusText(status: GatewayStatus, now: number): string {
-  const { error, manifests, diagnostics, replicas, credentials } = status;
+  const { error, manifests, diagnostics, replicas, credentials, container_engine } = status;
   const lines = [headLine(status, now)];
   if (replicas === null) lines.push('the other gateways of the store cannot be told now');
   if (replicas && replicas.length > 1)
     lines.push('', table([REPLICAS, ...replicas.map((one) => replicaRow(one, now))]), '');
+  // Whoever has no CLI tools needs no engine.
+  if (container_engine !== undefined && manifests.some(({ kind }) => kind === 'CliTool')) {
+    const { name, version, address, error: missing } = container_engine;
+    lines.push(
+      missing === null
+        ? `container engine: ${name} ${version} at ${address}`
+        : `no container engine: ${missing}`,
+    );
+  }
   if (error !== null) lines.push(`error: ${error}`);
   if (credentials !== undefined) lines.push(...credentialLines(credentials));
   const rows = [...manifests].sort((a, b) => Number(isReady(a)) - Number(isReady(b))).map(rowOf);

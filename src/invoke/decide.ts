@@ -4,16 +4,23 @@
  */
 import { checkMayDelegate } from '../credentials/user-token.ts';
 import { GatewayError } from '../errors.ts';
+import {
+  type CliInvocation,
+  type JudgedCli,
+  judgeCliArguments,
+  subcommandOf,
+} from '../execute/cli-arguments.ts';
 import { exploreCommand, prepareExploration } from '../execute/exploration.ts';
 import type { Exploration } from '../execute/explorer.ts';
 import { compileFields } from '../execute/fields.ts';
-import { type Denial, evaluate, permitsCommand } from '../policy/evaluate.ts';
+import { type Denial, evaluate, type PolicyCall, permitsCommand } from '../policy/evaluate.ts';
 import { compileToolPattern, intersectPatterns } from '../policy/match.ts';
 import { selectContext, selectOperatorContext, UNIFORM_DENIAL } from '../policy/select.ts';
 import {
   type AnyTool,
   type Api,
   type Capability,
+  type CliTool,
   type ExplorerTool,
   type JsonObject,
   type Matcher,
@@ -38,12 +45,17 @@ export interface Rights {
 }
 
 /** A call that may be made. */
-export type Permit = WorkflowPermit | ExplorePermit;
+export type Permit = WorkflowPermit | CliPermit | ExplorePermit;
 
 export interface WorkflowPermit extends Allowed {
   readonly tool: WorkflowTool;
   /** What the result is cut down to; null: nothing of it is. */
   readonly fields: readonly Query[] | null;
+}
+
+export interface CliPermit extends Allowed {
+  readonly tool: CliTool;
+  readonly invocation: CliInvocation;
 }
 
 export interface ExplorePermit extends Allowed {
@@ -92,12 +104,13 @@ export function rightsOf(snapshot: Snapshot, { issuer, identity, session }: Call
 export function decide(snapshot: Snapshot, caller: Caller, requested: Requested, limiter: Limiter): Permit {
   const rights = rightsOf(snapshot, caller);
   const tool = toolNamed(snapshot, caller.identity.tenant_id, requested.tool);
+  const judged = tool?.kind === 'cli' ? judgeCliArguments(tool, requested.arguments) : null;
   const decision = evaluate(
     rights.context,
     {
       tool: requested.tool,
       arguments: requested.arguments,
-      ...policyNames(tool, requested),
+      ...policyNames(tool, requested, judged),
       tool_patterns: rights.tool_patterns,
     },
     {
@@ -107,21 +120,31 @@ export function decide(snapshot: Snapshot, caller: Caller, requested: Requested,
           .allowed,
     },
   );
-  if (!decision.allow) throw denied(decision, caller, rights, requested.tool, limiter);
+  if (!decision.allow) {
+    // Words that the manifest refuses name no paths, and "the path is absent" would be the wrong thing to mend.
+    if (decision.error === 'POLICY_PATH_NOT_ALLOWED') invocationOf(requested.tool, judged);
+    throw denied(decision, caller, rights, requested.tool, limiter);
+  }
   const limits = limitsOf(caller, rights, decision.capability, requested.tool);
   checkLimits(limits, rights.tenant, limiter, limiter.peek)();
   const runnable = runnableTool(tool, requested.tool);
-  checkArguments(runnable, requested);
   const allowed = { ...rights, arguments: requested.arguments, capability: decision.capability, limits };
+  if (runnable.kind !== 'workflow' && requested.fields !== undefined) {
+    const what =
+      runnable.kind === 'explorer' ? 'fields among its arguments' : 'no fields beside its arguments';
+    throw new GatewayError('INVALID_ARGUMENTS', `${runnable.name} takes ${what}`);
+  }
+  if (runnable.kind === 'cli') {
+    checkDelegation([runnable], decision.capability);
+    return { ...allowed, tool: runnable, invocation: invocationOf(runnable.name, judged)! };
+  }
+  checkArguments(runnable, requested);
   if (runnable.kind === 'workflow') {
     checkDelegation(
       runnable.steps.map(({ api }) => api),
       decision.capability,
     );
     return { ...allowed, tool: runnable, fields: fieldsOf(runnable, requested.fields) };
-  }
-  if (requested.fields !== undefined) {
-    throw new GatewayError('INVALID_ARGUMENTS', `${runnable.name} takes fields among its arguments`);
   }
   const may = (command: string): boolean => permitsCommand(rights.context, runnable.name, command);
   const { tenant_id } = caller.identity;
@@ -238,13 +261,10 @@ function tooMany(message: string, retry_after_seconds: number, rule?: string): G
   });
 }
 
-function runnableTool(tool: AnyTool | undefined, name: string): WorkflowTool | ExplorerTool {
+function runnableTool(tool: AnyTool | undefined, name: string): WorkflowTool | CliTool | ExplorerTool {
   if (tool === undefined) throw new GatewayError('TOOL_NOT_FOUND', `there is no tool ${name}`);
   if (tool.kind === 'unavailable') {
     throw new GatewayError('TOOL_UNAVAILABLE', `${name}: ${tool.reason}`);
-  }
-  if (tool.kind === 'cli') {
-    throw new GatewayError('TOOL_UNAVAILABLE', `${name}: this version of the gateway runs no containers`);
   }
   return tool;
 }
@@ -262,16 +282,32 @@ function checkArguments(tool: WorkflowTool | ExplorerTool, { arguments: args, in
   }
 }
 
+/** null: the call is none of a CLI tool. Throws INVALID_ARGUMENTS with the rule that refuses its words. */
+function invocationOf(tool: string, judged: JudgedCli | null): CliInvocation | null {
+  if (judged === null || 'invocation' in judged) return judged?.invocation ?? null;
+  const { rule, message } = judged.problem;
+  throw new GatewayError('INVALID_ARGUMENTS', `${tool}: ${message}`, {
+    details: { rule, problems: [message] },
+  });
+}
+
 /**
- * What policy matches as command and subcommand: a CLI tool's own name and words, the API and operation of the
- * explorer, else the plain arguments.
+ * What policy matches as command, subcommand and paths: a CLI tool's own name and words (`judged` by its manifest;
+ * null: it is none), the API and operation of the explorer, else the plain arguments.
  */
 export function policyNames(
   tool: AnyTool | undefined,
-  { arguments: args }: Requested,
-): { command: string | null; subcommand: string | null } {
+  { arguments: args }: Pick<Requested, 'arguments'>,
+  judged: JudgedCli | null,
+): Pick<PolicyCall, 'command' | 'subcommand' | 'line' | 'paths'> {
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-  if (tool?.kind === 'cli') return { command: tool.name, subcommand: text(args.subcommand ?? args.command) };
+  if (tool?.kind === 'cli') {
+    const names = { command: tool.name, subcommand: subcommandOf(args) };
+    if (judged === null || 'problem' in judged) return names;
+    const { subcommand, words, paths } = judged.invocation;
+    const plain = words.filter((word) => !word.startsWith('-'));
+    return { ...names, line: [subcommand, ...plain].join(' '), paths };
+  }
   if (tool?.kind === 'explorer') return { command: exploreCommand(args), subcommand: null };
   return { command: text(args.command), subcommand: text(args.subcommand) };
 }

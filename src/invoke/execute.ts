@@ -2,20 +2,23 @@
 import type { EventBody } from '../audit/event.ts';
 import type { Recorder } from '../audit/record.ts';
 import { redactArguments } from '../audit/redact.ts';
-import type { OpenCredentials } from '../credentials/call.ts';
+import type { CallCredentials, OpenCredentials } from '../credentials/call.ts';
 import type { Mask } from '../credentials/mask.ts';
 import type { Principal } from '../credentials/resolve.ts';
 import { GatewayError } from '../errors.ts';
+import type { CliRunner } from '../execute/cli-run.ts';
 import type { ExplorerDeps } from '../execute/explorer.ts';
 import { runWorkflow, type WorkflowDeps } from '../execute/workflow.ts';
 import { asGatewayError } from './call.ts';
-import type { Permit, WorkflowPermit } from './decide.ts';
+import { cliFailed, cliStarted } from './cli-events.ts';
+import type { CliPermit, Permit, WorkflowPermit } from './decide.ts';
 import { explore } from './explore.ts';
 import { checkSize, sliceLimit } from './result-size.ts';
 import { sliceResult } from './slice-result.ts';
 
 export interface ExecuteDeps extends Omit<RunDeps, 'credentials'> {
   readonly credentials: OpenCredentials;
+  readonly cli: CliRunner;
 }
 
 /** What one call is run with: its own credentials in the place of everybody's. */
@@ -53,9 +56,10 @@ export async function execute(
   });
   const run = { ...deps, credentials: credentials.forApi };
   const explores = 'exploration' in permit;
-  const outcome = await (explores
-    ? explore(run, permit, execution)
-    : executeWorkflow(run, permit, execution));
+  const outcome =
+    'invocation' in permit
+      ? await executeCli(deps, permit, execution, credentials)
+      : await (explores ? explore(run, permit, execution) : executeWorkflow(run, permit, execution));
   return { ...withoutSecrets(outcome, credentials.mask, explores), ended: credentials.end() };
 }
 
@@ -121,4 +125,39 @@ async function executeWorkflow(
 /** What every outcome event says of a failure. */
 export function failureFacts(error: GatewayError): Record<string, unknown> {
   return { layer: error.layer, code: error.row.code, error: error.name, reason: error.message };
+}
+
+async function executeCli(
+  deps: Pick<ExecuteDeps, 'cli' | 'clock'>,
+  permit: CliPermit,
+  execution: Execution,
+  credentials: CallCredentials,
+): Promise<Outcome> {
+  const { tool, capability, invocation, context } = permit;
+  const { call_id, recorder, gone, timeout_ms } = execution;
+  const started = deps.clock.monotonic();
+  const facts = () => ({
+    call_id,
+    name: tool.name,
+    subcommand: invocation.subcommand,
+    duration_ms: Math.round(deps.clock.monotonic() - started),
+  });
+  try {
+    const { result, ...sizes } = await deps.cli.run({
+      ...{ tool, invocation, call_id, timeout_ms },
+      security_context: context.name,
+      credentials,
+      signal: gone,
+      onAllowed: (judge, { reason }) =>
+        recorder.announce(cliStarted(call_id, permit, { judge, judge_reason: reason })),
+    });
+    const result_json = JSON.stringify(result);
+    checkSize(tool.name, result_json, capability);
+    const { exit_code, truncated } = result;
+    const payload = { ...facts(), exit_code, truncated, ...sizes };
+    return { result_json, event: { event_type: 'CliToolInvocationCompleted', payload } };
+  } catch (thrown) {
+    const error = asGatewayError(thrown);
+    return { error, event: cliFailed(facts(), permit, error) };
+  }
 }

@@ -5,6 +5,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { EventBody } from '../audit/event.ts';
 import { createRecorder, type Recorder } from '../audit/record.ts';
 import { digestArguments, redactArguments } from '../audit/redact.ts';
 import type { Principal } from '../credentials/resolve.ts';
@@ -14,7 +15,7 @@ import { type Asked, decodeBody, parseEnvelope, parseExplore } from '../envelope
 import { GatewayError } from '../errors.ts';
 import { allowedTools } from '../policy/visible-tools.ts';
 import type { SnapshotHolder } from '../snapshot/holder.ts';
-import type { EXPLORE, Snapshot } from '../snapshot/snapshot.ts';
+import type { CliTool, EXPLORE, Snapshot } from '../snapshot/snapshot.ts';
 import type { ReplayClaim, Store } from '../store/store.ts';
 import {
   authenticate,
@@ -33,6 +34,7 @@ import {
   rejection,
   toolName,
 } from './call.ts';
+import { cliStarted } from './cli-events.ts';
 import { countsOf, decide, occupy, type Permit, rightsOf, usedUp } from './decide.ts';
 import { type ExecuteDeps, execute } from './execute.ts';
 import type { Limiter } from './limit.ts';
@@ -49,6 +51,8 @@ export interface InvokerDeps extends ExecuteDeps {
   readonly limiter: Limiter;
   readonly sessions: SessionFinder;
   readonly newId: () => string;
+  /** This process, which the intent names (`execute/instance.ts`). */
+  readonly instance: string;
   readonly limits: { readonly call_timeout_ms: number; readonly max_in_flight: number };
   /** The security context that operators explore in; null: they may not. */
   readonly operator_context: string | null;
@@ -155,7 +159,8 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   /** Claims the replay id, counts the call and writes the intent, or the rejection, as one durable unit. */
   async function admit(call: Call, claim: ReplayClaim, verdict: Attempt<Permit | null>): Promise<string> {
     const recorder = recorderOf(call);
-    const bodies = 'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value);
+    const bodies =
+      'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value, deps.instance);
     const events = bodies.map(recorder.event);
     const permit = 'error' in verdict ? null : verdict.value;
     const counts = permit === null ? [] : countsOf(permit);
@@ -294,31 +299,52 @@ function listTools(snapshot: Snapshot, caller: Caller): ToolDescription[] {
 }
 
 /** The intent: who may do what by which rule, with what proves the call later. */
-function intent(call: Call, permit: Permit | null) {
+function intent(call: Call, permit: Permit | null, instance: string): EventBody[] {
   const { envelope } = call;
   const proof = {
     ...callFacts(call),
     execution_id: executionId(call),
+    instance,
     ...(envelope !== null && { signature: Buffer.from(envelope.signature).toString('base64') }),
     ...digestArguments(call.asked!.arguments_canonical),
   };
-  if (permit === null) return [{ event_type: 'ToolCallAuthorized' as const, payload: proof }];
+  if (permit === null) return [{ event_type: 'ToolCallAuthorized', payload: proof }];
   const { capability, context } = permit;
   const rule = `capabilities[${capability.index}]`;
   const clear = context.audit_arguments ? { arguments: redactArguments(permit.arguments) } : {};
+  const authorized: EventBody = {
+    event_type: 'ToolCallAuthorized',
+    payload: { ...proof, ...targetOf(permit), rule, ...clear },
+  };
+  const started = startedOf(call.call_id, permit);
+  return started === null ? [authorized] : [authorized, started];
+}
+
+/** What the intent names beside the tool. */
+function targetOf(permit: Permit): Readonly<Record<string, unknown>> {
   if ('exploration' in permit) {
     const { api, operation } = permit.exploration;
-    const target = { api_spec_id: api.name, operation_id: operation.id };
-    return [{ event_type: 'ToolCallAuthorized' as const, payload: { ...proof, ...target, rule, ...clear } }];
+    return { api_spec_id: api.name, operation_id: operation.id };
   }
-  const { tool } = permit;
-  return [
-    { event_type: 'ToolCallAuthorized' as const, payload: { ...proof, rule, ...clear } },
-    {
-      event_type: 'WorkflowInvocationStarted' as const,
-      payload: { call_id: call.call_id, name: tool.name, total_steps: tool.steps.length },
-    },
-  ];
+  return 'invocation' in permit && permit.tool.require_judge
+    ? { semantic_judge: judgeName(permit.tool) }
+    : {};
+}
+
+/** null: the one of the process configuration. */
+function judgeName({ judge }: CliTool): string | null {
+  return judge?.name ?? null;
+}
+
+/** null: it has no beginning apart from the intent, or a judge is asked before it begins. */
+function startedOf(call_id: string, permit: Permit): EventBody | null {
+  if ('exploration' in permit) return null;
+  if ('invocation' in permit) return permit.tool.require_judge ? null : cliStarted(call_id, permit);
+  const { name, steps } = permit.tool;
+  return {
+    event_type: 'WorkflowInvocationStarted',
+    payload: { call_id, name, total_steps: steps.length },
+  };
 }
 
 /** The result of MCP's tools/list: our description, with the name that MCP gives the schema. */

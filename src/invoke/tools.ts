@@ -2,13 +2,13 @@
 import { explorable, visibleApis } from '../execute/exploration.ts';
 import { permitsCommand } from '../policy/evaluate.ts';
 import type { RunnableTool } from '../policy/visible-tools.ts';
-import type { Annotations, ExplorerTool, JsonObject, WorkflowTool } from '../snapshot/snapshot.ts';
+import type { Annotations, CliTool, ExplorerTool, JsonObject, WorkflowTool } from '../snapshot/snapshot.ts';
 import type { Rights } from './decide.ts';
 
 export interface ToolDescription {
   readonly name: string;
   readonly description: string;
-  readonly kind: 'workflow' | 'explorer';
+  readonly kind: 'workflow' | 'cli' | 'explorer';
   readonly input_schema: JsonObject;
   readonly output_schema?: JsonObject;
   readonly tags: readonly string[];
@@ -21,12 +21,28 @@ export interface ToolDescription {
 /** Operations of one API that the explorer's description names; the rest is counted. */
 const MAX_NAMED = 30;
 
+/** What every CLI tool answers. */
+const CLI_OUTPUT: JsonObject = {
+  type: 'object',
+  required: ['exit_code', 'stdout', 'stderr', 'truncated'],
+  properties: {
+    exit_code: { type: 'integer', description: 'Of the command; 0 is success.' },
+    stdout: { type: 'string' },
+    stderr: { type: 'string' },
+    truncated: { type: 'boolean', description: 'More was written than is kept.' },
+  },
+};
+
 /** The explorer is left out where nothing may be explored. */
 export function describeTools(tools: readonly RunnableTool[], rights: Rights): ToolDescription[] {
   return tools.flatMap((tool) => {
-    if (tool.kind === 'workflow') return [describeWorkflow(tool)];
-    return tool.kind === 'explorer' ? describeExplorer(tool, rights) : [];
+    if (tool.kind === 'explorer') return describeExplorer(tool, rights);
+    return tool.kind === 'workflow' ? [describeWorkflow(tool)] : [describeCli(tool)];
   });
+}
+
+function describeCli(tool: CliTool): ToolDescription {
+  return { ...describe(tool), input_schema: tool.input_schema, output_schema: CLI_OUTPUT };
 }
 
 function describeWorkflow(tool: WorkflowTool): ToolDescription {
@@ -65,6 +81,7 @@ function operationsOf({ name, ids }: { readonly name: string; readonly ids: read
   return `Of ${name}: ${ids.slice(0, MAX_NAMED).join(', ')}${more}.`;
 }
 
-function describe({ name, description, kind, tags, category, annotations }: WorkflowTool | ExplorerTool) {
+function describe(tool: WorkflowTool | CliTool | ExplorerTool) {
+  const { name, description, kind, tags, category, annotations } = tool;
   return { name, description, kind, tags, category, annotations };
 }

@@ -385,6 +385,10 @@ export interface CliToolSpec {
    */
   pull_policy?: 'always' | 'if_not_present' | 'never';
   /**
+   * The image is pulled when the manifest is applied, not by the first call.
+   */
+  prepull?: boolean;
+  /**
    * Words before the subcommand: the program and what it always gets.
    *
    * @minItems 1
@@ -425,6 +429,10 @@ export interface CliToolSpec {
        * How many there may be.
        */
       max?: number;
+      /**
+       * `path`: these words are paths, held against `path_allowlist` and `deny_list`.
+       */
+      type?: 'string' | 'path';
     };
     /**
      * Patterns of words that are refused wherever they stand.
@@ -438,11 +446,15 @@ export interface CliToolSpec {
     max_count?: number;
   };
   /**
+   * A call may bring text for standard input. Else the command reads an empty one.
+   */
+  stdin?: boolean;
+  /**
    * Every call is judged before it runs; without a judgement it does not run.
    */
   require_semantic_judge?: boolean;
   /**
-   * SemanticJudge that is asked. Absent: the one of the process configuration.
+   * SemanticJudge that is asked. Absent: the one of `cli.semantic_judge_url` of the process configuration.
    */
   semantic_judge?: string;
   /**
@@ -503,15 +515,34 @@ export interface CliToolSpec {
      * Processes and threads at once.
      */
     pids?: number;
+    /**
+     * Files and sockets that one process may have open.
+     */
+    open_files?: number;
   };
   /**
    * Numeric user and group.
    */
   user?: string;
   /**
-   * Bytes of standard output and of standard error that are kept; the rest is counted and dropped.
+   * Runtime of the engine that the container must run with, such as a stronger sandbox. One that the engine does not use fails the call. Absent: the engine's own.
+   */
+  runtime?: string;
+  /**
+   * Bytes of standard output and of standard error that are kept, each; the rest is counted and dropped.
    */
   max_output_bytes?: number;
+  /**
+   * Containers that are started ahead of calls and wait; each serves one call and is destroyed. They hold memory while they wait. Not for a credential that is injected as a file.
+   */
+  prewarm?: number;
+  /**
+   * What a container runs while it waits: a program of the image that does not end by itself.
+   *
+   * @minItems 1
+   * @maxItems 50
+   */
+  prewarm_idle?: string[];
   /**
    * Words to find the tool by.
    *
@@ -545,9 +576,9 @@ export interface CliToolSpec {
  */
 export interface Flag {
   /**
-   * Type of the value; a boolean flag takes none and is given or not.
+   * Type of the value; a boolean flag takes none and is given or not. The value of a `path` flag is held against `path_allowlist` and `deny_list`.
    */
-  type?: 'string' | 'integer' | 'number' | 'boolean';
+  type?: 'string' | 'integer' | 'number' | 'boolean' | 'path';
   /**
    * Regular expression that the whole value must match.
    */

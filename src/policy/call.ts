@@ -9,6 +9,10 @@ export interface PolicyCall {
   readonly command: string | null;
   /** A subcommand's words, joined by one space; null: the call has none. */
   readonly subcommand: string | null;
+  /** The subcommand and the words after it that are no flags, for deny rules alone: they may be a longer subcommand. */
+  readonly line?: string | null;
+  /** Values that the manifest of a CLI tool declares as paths; they count beside the path arguments. */
+  readonly paths?: readonly string[];
   /**
    * Token scopes and the session's patterns (joined by `intersectPatterns`); null does not narrow, an empty list
    * allows nothing.

@@ -25,7 +25,7 @@ export function constraintsOf(capability: Capability): Constraint[] {
     list.push({
       field: 'path_allowlist',
       error: 'POLICY_PATH_NOT_ALLOWED',
-      problem: (call) => outside(path_allowlist, call, 'path', path_arguments, normalizePath),
+      problem: (call) => outside(path_allowlist, call, 'path', path_arguments, normalizePath, call.paths),
     });
   }
   if (command_allowlist !== null) {
@@ -78,12 +78,14 @@ function outside(
   what: string,
   names: readonly string[],
   read: (text: string) => string | null,
+  more: readonly string[] = [],
 ): string | null {
   const given = textsAt(call.arguments, names);
+  const texts = [...given.texts, ...more];
   const which = `${what} argument (${names.join(', ')})`;
   if (given.unreadable) return `a ${which} is neither a text nor a list of texts`;
-  if (given.texts.length === 0) return `the ${which} is absent`;
-  for (const text of given.texts) {
+  if (texts.length === 0) return `the ${which} is absent`;
+  for (const text of texts) {
     const plain = read(text);
     if (plain === null) return `a ${which} is not a plain ${what}`;
     if (!matchesAny(allowed, plain)) return `a ${which} is not listed`;

@@ -18,14 +18,16 @@ export interface DeniableTexts {
  */
 export function deniableTexts(call: PolicyCall, named: readonly Capability[]): DeniableTexts {
   const names = new Set(['path', ...named.flatMap((capability) => capability.path_arguments)]);
-  const paths = textsAt(call.arguments, names);
-  const normal = paths.texts.map(normalizePath);
+  const given = textsAt(call.arguments, names);
+  const paths = [...given.texts, ...(call.paths ?? [])];
+  const normal = paths.map(normalizePath);
   const words = [call.command, call.subcommand].filter((text) => text !== null);
   const commands = words.length === 2 ? [...words, words.join(' ')] : words;
+  if (call.line != null) commands.push(call.line);
   const squeezed = commands.map((text) => text.trim().replace(/\s+/g, ' '));
   return {
-    texts: [...paths.texts, ...normal.filter((path) => path !== null), ...commands, ...squeezed],
-    anywhere: paths.unreadable || normal.includes(null),
+    texts: [...paths, ...normal.filter((path) => path !== null), ...commands, ...squeezed],
+    anywhere: given.unreadable || normal.includes(null),
   };
 }
 

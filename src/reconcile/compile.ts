@@ -10,11 +10,11 @@ import { type Identity, keyOf, type Manifest, nameOf } from '../manifest/manifes
 import { createPace } from '../manifest/pace.ts';
 import { holds } from '../manifest/sound-part.ts';
 import { suggest } from '../manifest/suggest.ts';
-import type { Issuer, SecurityContext, Tenant, TokenKeys, Tool } from '../snapshot/snapshot.ts';
+import type { Issuer, Judge, SecurityContext, Tenant, TokenKeys, Tool } from '../snapshot/snapshot.ts';
 import { checkCredential } from './check-credential.ts';
 import { checkIssuer, type IssuerClaims, issuersOf } from './check-issuer.ts';
 import { type CompiledApi, compileApi, type IndexFile } from './compile-api.ts';
-import { compileCliTool } from './compile-cli.ts';
+import { compileCliTool, compileJudge } from './compile-cli.ts';
 import { compileContext, compileIssuer, compileTenant } from './compile-context.ts';
 import { compileWorkflow } from './compile-workflow.ts';
 import { createProblems, type Finding, type Problems, placeFindings } from './problems.ts';
@@ -26,7 +26,7 @@ export type Resource =
   | { readonly kind: 'TokenIssuer'; readonly issuer: Issuer }
   | { readonly kind: 'Tenant'; readonly tenant: Tenant }
   | { readonly kind: 'ToolWorkflow' | 'CliTool'; readonly tool: Tool }
-  | { readonly kind: 'SemanticJudge' };
+  | { readonly kind: 'SemanticJudge'; readonly judge: Judge };
 
 /** A manifest version that is in force. */
 export interface Applied {
@@ -361,8 +361,8 @@ function compileResource(
     }
     case 'CliTool': {
       const one = manifest as Manifest<'CliTool'>;
-      checkJudge(one, problems, find);
-      return { kind: 'CliTool', tool: compileCliTool(one, problems) };
+      const judge = findJudge(one, problems, find);
+      return { kind: 'CliTool', tool: compileCliTool(one, problems, judge) };
     }
     case 'SecurityContext': {
       const context = compileContext(manifest as Manifest<'SecurityContext'>, problems);
@@ -371,7 +371,7 @@ function compileResource(
     case 'Tenant':
       return { kind: 'Tenant', tenant: compileTenant(manifest as Manifest<'Tenant'>, problems) };
     case 'SemanticJudge':
-      return { kind: 'SemanticJudge' };
+      return { kind: 'SemanticJudge', judge: compileJudge(manifest as Manifest<'SemanticJudge'>) };
     case 'TokenIssuer': {
       const issuer = compileIssuer(manifest as Manifest<'TokenIssuer'>, problems, deps.remoteKeys);
       return issuer && { kind: 'TokenIssuer', issuer };
@@ -379,10 +379,12 @@ function compileResource(
   }
 }
 
-function checkJudge({ spec }: Manifest<'CliTool'>, problems: Problems, find: Find): void {
-  if (spec.semantic_judge === undefined) return;
+function findJudge({ spec }: Manifest<'CliTool'>, problems: Problems, find: Find): Judge | null {
+  if (spec.semantic_judge === undefined) return null;
   const judge = find('SemanticJudge', spec.semantic_judge);
+  if ('resource' in judge) return (judge.resource as Extract<Resource, { kind: 'SemanticJudge' }>).judge;
   const message = `there is no SemanticJudge ${spec.semantic_judge} that this manifest may use`;
   if ('bad' in judge) problems.block('/spec/semantic_judge', judge.bad);
-  if ('absent' in judge) problems.error('/spec/semantic_judge', 'unknown-judge', message, judge.hint);
+  else problems.error('/spec/semantic_judge', 'unknown-judge', message, judge.hint);
+  return null;
 }

@@ -7,12 +7,14 @@ export interface SnapshotHolder {
   swap(next: Snapshot): void;
 }
 
-export function createHolder(): SnapshotHolder {
+/** `onSwap` hears of each snapshot once it is in force. */
+export function createHolder(onSwap: (next: Snapshot) => void = () => {}): SnapshotHolder {
   let snapshot: Snapshot | null = null;
   return {
     current: () => snapshot,
     swap(next) {
       snapshot = Object.freeze(next);
+      onSwap(snapshot);
     },
   };
 }

@@ -236,11 +236,100 @@ export interface UnavailableApi {
   readonly reason: string;
 }
 
+/** What a flag of a CLI tool may be given. */
+export interface FlagRule {
+  /** A boolean flag takes no value. The values of `path` flags are the paths that policy sees. */
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'path';
+  /** On the whole value; null: none is written. */
+  readonly pattern: WordPattern | null;
+  readonly enum: readonly string[] | null;
+}
+
+/** A regular expression of a manifest. */
+export interface WordPattern {
+  readonly text: string;
+  /** Whether the whole word matches. */
+  readonly fits: Matcher;
+}
+
+/** What may follow the subcommand of a CLI tool. */
+export interface CliArguments {
+  /** By subcommand, then by full name. */
+  readonly flags: ReadonlyMap<string, ReadonlyMap<string, FlagRule>>;
+  /** Words that are no flags; null: none are allowed. */
+  readonly positionals: {
+    readonly pattern: WordPattern;
+    readonly type: 'string' | 'path';
+    readonly max: number;
+  } | null;
+  /** Words that are refused wherever they stand. */
+  readonly deny: readonly { readonly text: string; readonly matches: Matcher }[];
+  /** Words at most, flags and all. */
+  readonly max_count: number;
+}
+
+/** How a credential is put into a container (one of). */
+export type CliInject =
+  | { readonly kind: 'env'; readonly fields: Readonly<Record<string, string>> }
+  | { readonly kind: 'file'; readonly path: string; readonly field?: string | undefined }
+  | { readonly kind: 'stdin'; readonly field?: string | undefined };
+
+/** An endpoint that judges calls, from one SemanticJudge. */
+export interface Judge {
+  readonly name: string;
+  readonly url: URL;
+  readonly protocol: 'http_json' | 'openai_chat';
+  readonly model: string | null;
+  readonly instructions: string | null;
+  readonly timeout_ms: number;
+  readonly credential: CredentialRef;
+}
+
 export interface CliTool extends ToolBase {
   readonly kind: 'cli';
   readonly image: string;
+  readonly pull_policy: 'always' | 'if_not_present' | 'never';
+  readonly prepull: boolean;
+  readonly registry_credential: CredentialRef;
+  /** argv before the subcommand. */
   readonly command: readonly string[];
   readonly allowed_subcommands: readonly string[];
+  readonly arguments: CliArguments;
+  /** Whether a call may bring standard input. */
+  readonly stdin: boolean;
+  readonly require_judge: boolean;
+  /** null: the one of the process configuration. */
+  readonly judge: Judge | null;
+  readonly timeout_ms: number;
+  readonly mounts: readonly {
+    readonly source: string;
+    readonly target: string;
+    readonly read_only: boolean;
+  }[];
+  /** null: as the image says. */
+  readonly workdir: string | null;
+  readonly env: Readonly<Record<string, string>>;
+  readonly credential: CredentialRef;
+  /** null: there is no credential. */
+  readonly inject: CliInject | null;
+  /** null: no network. */
+  readonly network: string | null;
+  readonly resources: {
+    readonly memory_bytes: number;
+    readonly cpus: number;
+    readonly pids: number;
+    readonly open_files: number;
+  };
+  /** `uid` or `uid:gid`. */
+  readonly user: string;
+  /** null: the engine's own. */
+  readonly runtime: string | null;
+  /** Of each stream. */
+  readonly max_output_bytes: number;
+  /** Containers that wait for calls. */
+  readonly prewarm: number;
+  /** What they run until then. */
+  readonly prewarm_idle: readonly string[];
 }
 
 /** A tool whose manifest is invalid or blocked: the name exists, calls answer 4002. */

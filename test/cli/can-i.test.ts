@@ -14,6 +14,10 @@ const onCall = (tool: string, ...more: string[]): string[] => [
   tool,
   ...more,
 ];
+const onDuty = (...more: string[]): string[] => [
+  ...['--context', 'on-duty', '--tenant', 'acme', '--tool', 'kubectl'],
+  ...more,
+];
 const research = (operation: string, ...more: string[]): string[] => [
   ...['--context', 'researcher', '--tool', 'api.explore', '--arg', 'api_spec_id=crm'],
   ...[`operation_id=${operation}`, 'fields=["$"]', ...more],
@@ -22,7 +26,15 @@ const research = (operation: string, ...more: string[]): string[] => [
 const CASES: Readonly<Record<string, readonly [code: number, argv: readonly string[]]>> = {
   allowed: [0, onCall('customer.find', '--arg', 'email=ada@example.com')],
   'allowed-explained': [0, onCall('kubectl', '--arg', 'subcommand=rollout status', '--explain')],
-  'allowed-of-a-tenant': [0, ['--context', 'on-duty', '--tenant', 'acme', '--tool', 'kubectl']],
+  'allowed-of-a-tenant': [0, onDuty('--arg', 'subcommand=get')],
+  'allowed-with-words-outside-of-the-manifest': [
+    1,
+    onDuty('--args-json', '{"subcommand":"get","args":["--kubeconfig=/tmp/x"]}'),
+  ],
+  '2001-words-denied': [
+    1,
+    onCall('kubectl', '--args-json', '{"subcommand":"get","args":["secrets"]}', '--explain'),
+  ],
   'allowed-but-no-such-tool': [1, onCall('fs.read', '--arg', 'path=/workspace/x')],
   'allowed-with-wrong-arguments': [
     1,
@@ -92,14 +104,15 @@ test('as JSON, with the place of every rule', async () => {
     code: null,
     name: null,
     problems: [],
-    rule: { rule: 'capabilities[1].tool_pattern', file: 'contexts/on-call.yaml', line: 12 },
+    rule: { rule: 'capabilities[1].tool_pattern', file: 'contexts/on-call.yaml', line: 13 },
   });
   expect(answer.tried.map(({ rule, line }: { rule: string; line: number }) => [rule, line])).toEqual([
     ['deny_list[0]', 7],
     ['deny_list[1]', 8],
-    ['capabilities[0].tool_pattern', 10],
-    ['capabilities[1].tool_pattern', 12],
-    ['capabilities[1].subcommand_allowlist', 13],
+    ['deny_list[2]', 9],
+    ['capabilities[0].tool_pattern', 11],
+    ['capabilities[1].tool_pattern', 13],
+    ['capabilities[1].subcommand_allowlist', 14],
   ]);
 });
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Finding } from '../../src/cli/doctor.ts';
@@ -79,4 +81,26 @@ test('warns of what is for development', async () => {
     'development',
     'development',
   ]);
+});
+
+test('tells where the container engine is, and of one that was named and is not there', async () => {
+  const engine = createServer((_, response) =>
+    response
+      .setHeader('content-type', 'application/json')
+      .end('{"Version":"28.0","ApiVersion":"1.48","MinAPIVersion":"1.24","Components":[]}'),
+  );
+  const socket = join(scratch(), 'docker.sock');
+  engine.listen(socket);
+  await once(engine, 'listening');
+  onTestFinished(() => void engine.close());
+  const found = async (container_host: string) =>
+    (await examine({ cli: { container_host } })).findings.find(({ check }) => check === 'container engine');
+  expect(await found(`unix://${socket}`)).toMatchObject({
+    result: 'ok',
+    message: `docker 28.0 at unix://${socket}`,
+  });
+  expect(await found(`unix://${socket}.none`)).toMatchObject({
+    result: 'failed',
+    message: expect.stringContaining('ENOENT'),
+  });
 });

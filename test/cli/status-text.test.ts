@@ -90,6 +90,17 @@ test.each([
   expect(head(more)).toContain(text);
 });
 
+test('the container engine is told where there are CLI tools', () => {
+  const manifests = [aState({ kind: 'CliTool', name: 'kubectl', revision_applied: COMMIT })];
+  const lineOf = (container_engine: object, status = { ...GOOD, manifests }) =>
+    statusText({ ...status, container_engine } as Parameters<typeof statusText>[0], NOW).split('\n')[1];
+  const docker = { name: 'docker', version: '28.2', address: 'unix:///var/run/docker.sock', error: null };
+  const none = { name: null, version: null, address: null, error: 'unix:///var/run/docker.sock: ENOENT' };
+  expect(lineOf(docker)).toBe('container engine: docker 28.2 at unix:///var/run/docker.sock');
+  expect(lineOf(none)).toBe('no container engine: unix:///var/run/docker.sock: ENOENT');
+  expect(lineOf(none, GOOD as typeof GOOD & { manifests: typeof manifests })).toBe('');
+});
+
 test('where credentials come from is told', () => {
   const openbao = {
     addr: 'https://bao.example',

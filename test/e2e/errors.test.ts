@@ -290,10 +290,12 @@ const DENIED: readonly Row[] = [
     message: /^plain\.invalid: /,
   },
   {
-    name: 'TOOL_UNAVAILABLE',
-    what: 'a container tool',
+    name: 'INVALID_ARGUMENTS',
+    what: 'a flag that the manifest of a CLI tool does not declare',
     tool: 'plain.cli',
-    message: /^plain\.cli: this version of the gateway runs no containers$/,
+    args: { subcommand: 'get', args: ['--config=/tmp/x'] },
+    message: /^plain\.cli: args\/0: this flag is not declared; get has no flags$/,
+    details: { rule: 'args.flags' },
   },
 ];
 
@@ -369,12 +371,12 @@ const BY_THEMSELVES: readonly ErrorName[] = ['OVERLOADED', 'AUDIT_UNAVAILABLE'];
 /** What no call of this version can be answered with. */
 const ELSEWHERE: Readonly<Partial<Record<ErrorName, string>>> = {
   SESSION_INACTIVE: 'there are no sessions yet',
-  SEMANTIC_JUDGE_REJECTED: 'there is no judge yet',
+  SEMANTIC_JUDGE_REJECTED: 'test/e2e/cli.test.ts has a judge and containers',
   WORKLOAD_VERIFICATION_FAILED: 'there is no attestation yet',
   SCOPE_NOT_FOUND: 'there is no attestation yet',
   ATTESTATION_FAILED: 'there is no attestation yet',
-  CONTAINER_FAILED: 'there are no containers yet',
-  CLI_TIMEOUT: 'there are no containers yet',
+  CONTAINER_FAILED: 'test/execute/cli-run.test.ts has a container engine',
+  CLI_TIMEOUT: 'test/execute/cli-run.test.ts has a container engine',
   INTERNAL: 'no input is known that leads to it; test/serve/http/data-plane.test.ts holds its reply',
 };
 

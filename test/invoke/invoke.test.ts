@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
 import { newId } from '../../src/ids.ts';
 import { CallError } from '../../src/invoke/call.ts';
-import type { CliTool, Snapshot, WorkflowTool } from '../../src/snapshot/snapshot.ts';
+import type { Snapshot, WorkflowTool } from '../../src/snapshot/snapshot.ts';
+import { cliTool } from '../support/cli-tool.ts';
 import { agent, bodyOf, NOW_MS, type Parts, pipeline, type Sent, tokenOf } from './pipeline.ts';
 
 /** The id of a token, another in each test. */
@@ -290,31 +291,21 @@ describe('what a caller may learn of tools', () => {
   });
 });
 
-test('a CLI tool is judged by its name and subcommand, and then told that there are no containers', async () => {
-  const kubectl: CliTool = {
-    kind: 'cli',
-    name: 'kubectl',
-    tenant: null,
-    description: '',
-    input_schema: {},
-    tags: [],
-    category: null,
-    annotations: {},
-    image: 'kubectl',
-    command: ['kubectl'],
-    allowed_subcommands: ['get'],
-  };
+test('a CLI tool is judged by its name and subcommand, and then by the words that its manifest allows', async () => {
   const gateway = await pipeline({
     context: {
       capabilities: [{ tool_pattern: '*', command_allowlist: ['kubectl'], subcommand_allowlist: ['get'] }],
     },
-    tools: [kubectl],
+    tools: [cliTool()],
   });
   const refusal = async (args: Record<string, unknown>) =>
-    (await gateway.refused({ tool: 'kubectl', arguments: args })).error.name;
-  expect(await refusal({ subcommand: 'get' })).toBe('TOOL_UNAVAILABLE');
-  expect(await refusal({ subcommand: 'delete' })).toBe('POLICY_COMMAND_NOT_ALLOWED');
-  expect(await refusal({})).toBe('POLICY_COMMAND_NOT_ALLOWED');
+    (await gateway.refused({ tool: 'kubectl', arguments: args })).error;
+  expect(await refusal({ subcommand: 'delete' })).toMatchObject({ name: 'POLICY_COMMAND_NOT_ALLOWED' });
+  expect(await refusal({})).toMatchObject({ name: 'POLICY_COMMAND_NOT_ALLOWED' });
+  expect(await refusal({ subcommand: 'get', args: ['--kubeconfig=/tmp/mine'] })).toMatchObject({
+    name: 'INVALID_ARGUMENTS',
+    details: { rule: 'args.flags' },
+  });
 });
 
 describe('a token that names the key of its envelope', () => {

@@ -8,6 +8,7 @@ import { SignJWT } from 'jose';
 import { afterAll } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { createCredentials } from '../../src/credentials/call.ts';
+import type { CliRunner } from '../../src/execute/cli-run.ts';
 import { createSlicer } from '../../src/execute/slicer.ts';
 import { newId } from '../../src/ids.ts';
 import type { CallError, CallReply } from '../../src/invoke/call.ts';
@@ -101,10 +102,19 @@ export interface Parts {
   readonly upstream?: RequestListener;
   readonly limits?: Partial<InvokerDeps['limits']>;
   readonly store?: Partial<Store>;
+  readonly cli?: CliRunner;
   readonly operator_context?: string;
   /** There is no snapshot yet. */
   readonly empty?: boolean;
 }
+
+/** The containers of tests that run none. */
+const noContainers: CliRunner = {
+  run: () => Promise.reject(new Error('this test runs no containers')),
+  prepare: () => {},
+  state: () => ({ name: null, version: null, address: null, error: 'there is none' }),
+  close: async () => {},
+};
 
 export interface Pipeline {
   readonly invoker: Invoker;
@@ -132,6 +142,8 @@ export async function pipeline(parts: Parts = {}): Promise<Pipeline> {
     store: { ...store, ...parts.store },
     limiter: createLimiter(clock),
     sessions: createSessionFinder(store.sessions),
+    instance: 'test',
+    cli: parts.cli ?? noContainers,
     egress: testEgress(),
     slicer,
     credentials: createCredentials({ providers: {}, clock }),

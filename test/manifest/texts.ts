@@ -33,7 +33,7 @@ export function workflow(name: string, description = 'Get a thing.', tenant?: st
 
 export function cliTool(name: string, tenant?: string, judge?: string): string {
   const spec = `description: Look., image: "example/tool:1", command: [tool], allowed_subcommands: [get]`;
-  return `${head('CliTool', name, tenant)}spec: {${spec}${judge === undefined ? '' : `, semantic_judge: ${judge}`}}\n`;
+  return `${head('CliTool', name, tenant)}spec: {${spec}${judge === undefined ? '' : `, require_semantic_judge: true, semantic_judge: ${judge}`}}\n`;
 }
 
 export function context(name: string, pattern = '*', tenant?: string): string {

@@ -55,6 +55,7 @@ spec:
   description: Look at the cluster.
   image: registry.example/kubectl:1.31
   pull_policy: always
+  prepull: true
   command: [kubectl]
   allowed_subcommands: [get, "rollout status"]
   args:
@@ -62,6 +63,7 @@ spec:
     positionals: {pattern: "^[a-z]+$", max: 4}
     deny: ["--raw"]
     max_count: 10
+  stdin: true
   require_semantic_judge: true
   semantic_judge: house
   default_timeout_seconds: 30
@@ -74,7 +76,10 @@ spec:
   network: cluster
   resources: {memory: 256Mi, cpus: 0.5, pids: 64}
   user: "1000:1000"
+  runtime: runsc
   max_output_bytes: 1000
+  prewarm: 1
+  prewarm_idle: [sleep, "1000000"]
   tags: [k8s]
   category: ops
   annotations: {read_only: true, destructive: false, idempotent: true}

@@ -2,22 +2,11 @@ import { expect, test } from 'vitest';
 import { compileToolPattern } from '../../src/policy/match.ts';
 import { allowedTools } from '../../src/policy/visible-tools.ts';
 import { type Snapshot, scoped, type Tool } from '../../src/snapshot/snapshot.ts';
+import { cliTool } from '../support/cli-tool.ts';
 import { compileContext, type WrittenContext } from './written.ts';
 
 function tool(name: string, tenant: string | null = null): Tool {
-  return {
-    kind: 'cli',
-    name,
-    tenant,
-    description: name,
-    input_schema: { type: 'object' },
-    tags: [],
-    category: null,
-    annotations: {},
-    image: 'registry.example/tool',
-    command: ['tool'],
-    allowed_subcommands: [],
-  };
+  return cliTool({ name, tenant });
 }
 
 const tools: Tool[] = [

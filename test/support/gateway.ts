@@ -78,6 +78,8 @@ export async function startTestGateway(options: GatewayOptions): Promise<TestGat
         manifests: { dir: join(dir, 'gateway.d') },
         network: Object.fromEntries(LISTENERS.map((name) => [name, '127.0.0.1:0'])),
         database: { url: `sqlite://${database}` },
+        // An engine that this machine may have is nothing to tests of other things.
+        cli: { container_host: `unix://${join(dir, 'no-engine.sock')}` },
         ...options.spec,
       },
     }),

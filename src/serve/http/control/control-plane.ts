@@ -14,12 +14,22 @@ import { addResources, type ResourcesDeps } from './resources.ts';
 import { addSessions, type SessionsDeps } from './sessions.ts';
 import { answerWrites, type WritesDeps } from './writes.ts';
 
+/** The engine that runs CLI tools. */
+interface EngineState {
+  readonly name: string | null;
+  readonly version: string | null;
+  readonly address: string | null;
+  /** Why there is none; null: there is one. */
+  readonly error: string | null;
+}
+
 export interface StatusDeps {
   readonly status: () => ReconcileStatus;
   /** Where credentials come from, and how that is doing. */
   readonly credentials: () => object;
   /** The gateways that share the store, this one too; null: they cannot be told now. */
   readonly replicas: () => readonly Replica[] | null;
+  readonly engine: () => EngineState;
 }
 
 export type ControlPlaneDeps = ApplicationDeps &
@@ -47,7 +57,7 @@ export function createControlPlane(deps: ControlPlaneDeps): Koa {
 }
 
 /** `status --watch` asks again and again, and thousands of manifests take longer to write out than a call may wait. */
-function answerStatus({ status, credentials, replicas }: StatusDeps): Middleware {
+function answerStatus({ status, credentials, replicas, engine }: StatusDeps): Middleware {
   let known: ReconcileStatus['manifests'] = [];
   let text = '[]';
   return (context) => {
@@ -58,7 +68,8 @@ function answerStatus({ status, credentials, replicas }: StatusDeps): Middleware
       known = manifests;
     }
     context.type = 'application/json';
-    const head = JSON.stringify({ ...whole, credentials: credentials(), replicas: replicas() });
+    const asides = { credentials: credentials(), replicas: replicas(), container_engine: engine() };
+    const head = JSON.stringify({ ...whole, ...asides });
     context.body = `${head.slice(0, -1)},"manifests":${text}}`;
   };
 }

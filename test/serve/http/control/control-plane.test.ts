@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { NOTHING_YET, type ReconcileStatus } from '../../../../src/reconcile/status.ts';
-import { aState, CREDENTIALS, getJson, REPLICAS, serveControl } from './served.ts';
+import { aState, CREDENTIALS, getJson, NO_ENGINE, REPLICAS, serveControl } from './served.ts';
 
 const COLLECTIONS = [
   ['specs', 'ApiSpec'],
@@ -9,7 +9,10 @@ const COLLECTIONS = [
   ['security-contexts', 'SecurityContext'],
 ] as const;
 
-test('the status is what the reconciler says', async () => {
+/** What `serveControl` says beside the reconciler. */
+const ASIDES = { credentials: CREDENTIALS, replicas: REPLICAS, container_engine: NO_ENGINE };
+
+test('the status is what the reconciler says, and the container engine', async () => {
   const status: ReconcileStatus = { ...NOTHING_YET, revision: 'rev-1', manifests: [aState()] };
   const response = await fetch(`${await serveControl({ status: () => status })}/v1/status`);
   expect(response.status).toBe(200);
@@ -18,7 +21,7 @@ test('the status is what the reconciler says', async () => {
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   });
-  expect(await response.json()).toEqual({ ...status, credentials: CREDENTIALS, replicas: REPLICAS });
+  expect(await response.json()).toEqual({ ...status, ...ASIDES });
 });
 
 test('the status is always the newest', async () => {
@@ -26,13 +29,13 @@ test('the status is always the newest', async () => {
   let status: ReconcileStatus = { ...NOTHING_YET, manifests };
   const url = `${await serveControl({ status: () => status })}/v1/status`;
   const get = async () => (await fetch(url)).json();
-  expect(await get()).toEqual({ ...status, credentials: CREDENTIALS, replicas: REPLICAS });
+  expect(await get()).toEqual({ ...status, ...ASIDES });
   status = { ...status, error: 'held', watch: 'scanning' };
-  expect(await get()).toEqual({ ...status, credentials: CREDENTIALS, replicas: REPLICAS });
+  expect(await get()).toEqual({ ...status, ...ASIDES });
   status = { ...status, manifests: [aState({ status: 'Stale' })] };
-  expect(await get()).toEqual({ ...status, credentials: CREDENTIALS, replicas: REPLICAS });
+  expect(await get()).toEqual({ ...status, ...ASIDES });
   status = { ...status, manifests: [] };
-  expect(await get()).toEqual({ ...status, credentials: CREDENTIALS, replicas: REPLICAS });
+  expect(await get()).toEqual({ ...status, ...ASIDES });
 });
 
 describe.each(COLLECTIONS)('/v1/%s', (collection, kind) => {

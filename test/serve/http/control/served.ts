@@ -13,6 +13,8 @@ import { listen } from '../../../../src/serve/http/listener.ts';
 import type { PositionedEvent, Replica } from '../../../../src/store/store.ts';
 
 export const BODY_LIMIT = 1024;
+/** What {@link serveControl} says of the container engine. */
+export const NO_ENGINE = { name: null, version: null, address: null, error: 'there is none' };
 
 const unexpected = (): never => {
   throw new Error('this is not called');
@@ -38,6 +40,7 @@ export async function serveControl(deps: Partial<ControlPlaneDeps> = {}): Promis
     status: () => NOTHING_YET,
     credentials: () => CREDENTIALS,
     replicas: () => REPLICAS,
+    engine: () => NO_ENGINE,
     resources: () => [],
     manifests: () => [],
     draft: unexpected,
