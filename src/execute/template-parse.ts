@@ -1,5 +1,6 @@
 /** Reads a template text with Handlebars' own parser, within limits. Nothing of it is ever compiled to code. */
 import Handlebars from 'handlebars';
+import { readPlain } from './template-plain.ts';
 import { readTags, type Unreadable } from './template-tags.ts';
 
 export type Program = hbs.AST.Program;
@@ -20,6 +21,8 @@ export function parseText(text: string): Parsed | Unreadable {
   if (text.length > MAX_LENGTH) {
     return { problem: `a template may have ${MAX_LENGTH} characters`, offset: MAX_LENGTH };
   }
+  const plain = readPlain(text);
+  if (plain !== null) return plain;
   const tagged = readTags(text);
   if ('problem' in tagged) return tagged;
   try {

@@ -3,36 +3,27 @@ import { inspectTemplate, type TemplateKind } from '../execute/template-inspect.
 import type { Manifest } from '../manifest/manifest.ts';
 import { suggest } from '../manifest/suggest.ts';
 import { andList, quoted } from '../manifest/words.ts';
-import type { Json } from '../snapshot/snapshot.ts';
+import type { Json, Template } from '../snapshot/snapshot.ts';
 import type { Problems } from './problems.ts';
 
 type Spec = Manifest<'ToolWorkflow'>['spec'];
 
-/** Every problem of every template of a workflow, each at its own place. */
-export function checkReferences(spec: Spec, problems: Problems): void {
-  for (const [index, step] of spec.steps.entries()) {
-    const pointer = `/spec/steps/${index}`;
-    for (const field of ['path_params', 'query', 'headers', 'body'] as const) {
-      if (step[field] !== undefined)
-        check(spec, index, `${pointer}/${field}`, step[field] as Json, 'structure', problems);
-    }
-    if (step.body_template !== undefined)
-      check(spec, index, `${pointer}/body_template`, step.body_template, 'text', problems);
-  }
-  if (spec.output !== undefined)
-    check(spec, spec.steps.length, '/spec/output', spec.output as Json, 'structure', problems);
+/** Where a template stands in its workflow. */
+export interface TemplatePlace {
+  readonly spec: Spec;
+  /** The steps before this index have run when it is rendered. */
+  readonly until: number;
+  readonly pointer: string;
 }
 
-/** `until`: the steps before this index have run when the template is rendered. */
-function check(
-  spec: Spec,
-  until: number,
-  pointer: string,
+/** A template of a workflow; null: it has problems, each told at its own place. */
+export function compileReferring(
   value: Json,
   kind: TemplateKind,
+  { spec, until, pointer }: TemplatePlace,
   problems: Problems,
-): void {
-  const { references, problems: faults } = inspectTemplate(value, kind);
+): Template | null {
+  const { template, references, problems: faults } = inspectTemplate(value, kind);
   for (const fault of faults) problems.error(pointer + fault.pointer, 'bad-template', fault.message);
   for (const { path, pointer: at } of references) {
     const [root, ...rest] = path;
@@ -41,6 +32,7 @@ function check(
     else if (root === 'item' && spec.steps[until]?.for_each === undefined)
       problems.error(pointer + at, 'unknown-variable', 'item exists only in a step with for_each');
   }
+  return template;
 }
 
 function checkStep(

@@ -1,6 +1,5 @@
 /** ToolWorkflow manifests -> tools of the snapshot: every template, path and schema compiled, every name looked up. */
 import { compileQuery } from '../execute/jsonpath.ts';
-import { compileBodyTemplate, compileTemplate } from '../execute/template.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { pointerTo } from '../manifest/position.ts';
 import { suggest } from '../manifest/suggest.ts';
@@ -8,7 +7,7 @@ import { andList, quoted } from '../manifest/words.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { literalOperation } from '../openapi/request.ts';
 import type { Json, JsonObject, Query, Step, Template, WorkflowTool } from '../snapshot/snapshot.ts';
-import { checkReferences } from './check-references.ts';
+import { compileReferring, type TemplatePlace } from './check-references.ts';
 import type { CompiledApi } from './compile-api.ts';
 import { compileSchema } from './json-schema.ts';
 import type { Problems } from './problems.ts';
@@ -35,14 +34,15 @@ export function compileWorkflow(
 ): WorkflowTool | null {
   const { spec, name, tenant } = manifest;
   checkStepNames(spec, problems);
-  checkReferences(spec, problems);
   const input_schema = (spec.input_schema ?? NO_ARGUMENTS) as JsonObject;
   const schema = problems.attempt('/spec/input_schema', 'bad-schema', () => compileSchema(input_schema));
   if (spec.output_schema !== undefined) {
     problems.attempt('/spec/output_schema', 'bad-schema', () => compileSchema(spec.output_schema!));
   }
   const steps = spec.steps.map((step, index) => compileStep(spec, step, index, problems, findApi));
-  const output = spec.output === undefined ? null : template(spec.output as Json, '/spec/output', problems);
+  const after: TemplatePlace = { spec, until: spec.steps.length, pointer: '/spec/output' };
+  const output =
+    spec.output === undefined ? null : compileReferring(spec.output as Json, 'structure', after, problems);
   if (schema === null || problems.failed) return null;
   return {
     kind: 'workflow',
@@ -94,10 +94,11 @@ function compileStep(
   }
   const api = apiOf(spec, written, pointer, problems, findApi);
   const operation = api === null ? null : operationOf(written, api, pointer, problems);
-  const path_params = templates(written.path_params, `${pointer}/path_params`, problems);
-  const query = templates(written.query, `${pointer}/query`, problems);
-  const headers = templates(written.headers, `${pointer}/headers`, problems);
-  const body = bodyOf(written, pointer, problems);
+  const place: TemplatePlace = { spec, until: index, pointer };
+  const path_params = templates(written, 'path_params', place, problems);
+  const query = templates(written, 'query', place, problems);
+  const headers = templates(written, 'headers', place, problems);
+  const body = bodyOf(written, place, problems);
   const extract = extractOf(written, pointer, problems);
   checkDefaults(written, pointer, problems);
   if (api === null || operation === null) return null;
@@ -239,12 +240,12 @@ function checkParameters(
     problems.error(`${pointer}/name`, 'missing-body', `${operation.id} needs a body`);
 }
 
-function bodyOf(written: WrittenStep, pointer: string, problems: Problems): Template | null {
-  if (written.body !== undefined) return template(written.body as Json, `${pointer}/body`, problems);
-  const text = written.body_template;
-  return text === undefined
+function bodyOf(written: WrittenStep, place: TemplatePlace, problems: Problems): Template | null {
+  const { body, body_template } = written;
+  if (body !== undefined) return compileReferring(body as Json, 'structure', below(place, 'body'), problems);
+  return body_template === undefined
     ? null
-    : problems.attempt(`${pointer}/body_template`, 'bad-template', () => compileBodyTemplate(text));
+    : compileReferring(body_template, 'text', below(place, 'body_template'), problems);
 }
 
 function extractOf(written: WrittenStep, pointer: string, problems: Problems): Map<string, Query> {
@@ -276,24 +277,20 @@ function checkDefaults(
 }
 
 function templates(
-  values: Readonly<Record<string, unknown>> | undefined,
-  pointer: string,
+  written: WrittenStep,
+  field: 'path_params' | 'query' | 'headers',
+  place: TemplatePlace,
   problems: Problems,
 ): Record<string, Template> {
   const compiled: Record<string, Template> = Object.create(null);
-  for (const [name, value] of Object.entries(values ?? {})) {
-    const one = template(value as Json, pointerTo(pointer, name), problems);
+  for (const [name, value] of Object.entries(written[field] ?? {})) {
+    const at = below(below(place, field), name);
+    const one = compileReferring(value as Json, 'structure', at, problems);
     if (one !== null) compiled[name] = one;
   }
   return compiled;
 }
 
-/** Faults within templates have been told by {@link checkReferences}, each at its own place. */
-function template(value: Json, _pointer: string, problems: Problems): Template | null {
-  try {
-    return compileTemplate(value);
-  } catch (error) {
-    if (!problems.failed) throw error;
-    return null;
-  }
+function below(place: TemplatePlace, segment: string): TemplatePlace {
+  return { ...place, pointer: pointerTo(place.pointer, segment) };
 }
