@@ -83,13 +83,13 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
         log,
       });
 
-    const { status, applied } = reconciler;
+    const { status, applied, indexFile } = reconciler;
     const states = () => status().manifests;
     const controlPlane = createControlPlane({
       status,
       resources: () => resourcesOf(states(), applied()),
       manifests: () => writeInForce(applied(), status().revision),
-      draft: createDrafts({ applied, states }),
+      draft: createDrafts({ applied, states, indexFile }),
       events: store,
       verifyOperator: operatorVerifier(config.auth, clock, log),
       development: config.auth.development,

@@ -6,15 +6,15 @@ import { loadManifests } from '../manifest/load.ts';
 import { readTree, type Tree, TreeUnreadable } from '../manifest/tree.ts';
 import { assemble } from '../reconcile/assemble.ts';
 import type { AppliedSet, CompileDeps } from '../reconcile/compile.ts';
-import { createFileIndex } from '../reconcile/compile-api.ts';
 import { createRemoteKeySets } from '../reconcile/compile-context.ts';
+import { createDocumentCache } from '../reconcile/document-cache.ts';
 import { compileSide, type Side } from '../reconcile/plan.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { CliError } from './output.ts';
 
 export function localDeps(): CompileDeps {
   return {
-    indexFile: createFileIndex(),
+    indexFile: createDocumentCache().indexFile,
     remoteKeys: createRemoteKeySets({ clock: systemClock, log: silentLog }),
   };
 }

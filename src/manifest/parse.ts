@@ -222,7 +222,7 @@ function inlineLength(document: Document.Parsed, value: unknown): number {
 }
 
 /** Only what names an ApiSpec with an inline document is worth reading when it is larger than a manifest. */
-function checkSize(file: string, bytes: Uint8Array): Diagnostic | null {
+export function checkSize(file: string, bytes: Uint8Array): Diagnostic | null {
   if (bytes.length <= MAX_MANIFEST_BYTES) return null;
   const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const mayHold = content.includes('ApiSpec') && content.includes('inline');

@@ -2,13 +2,12 @@
 import { isIP } from 'node:net';
 import type { Manifest, SpecOf } from '../manifest/manifest.ts';
 import { pointerTo } from '../manifest/position.ts';
-import type { TreeFile } from '../manifest/tree.ts';
-import { readDocument } from '../openapi/document.ts';
 import { DocumentError } from '../openapi/document-error.ts';
-import { type DocumentIndex, indexDocument } from '../openapi/index-document.ts';
+import type { DocumentIndex } from '../openapi/index-document.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { compileValuePattern, matchesAny } from '../policy/match.ts';
 import type { Api, CredentialRef, Inject, Matcher } from '../snapshot/snapshot.ts';
+import { type IndexFile, indexInline } from './document-cache.ts';
 import type { Problems } from './problems.ts';
 
 export interface CompiledApi {
@@ -17,9 +16,6 @@ export interface CompiledApi {
   /** Why an operation of the document cannot be used, by operation id. */
   readonly left_out: ReadonlyMap<string, string>;
 }
-
-/** Gives the index of a document; the same file is read once, however many reconciles see it. */
-export type IndexFile = (file: TreeFile) => DocumentIndex;
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_MAX_RESPONSE_BYTES = 10 * 1024 * 1024;
@@ -63,38 +59,6 @@ export function compileApi(
   return { api, operations: index.operations, left_out };
 }
 
-/** Remembers what the files that were asked for last hold, good or bad. */
-export function createFileIndex(): IndexFile {
-  const known = new Map<string, { readonly bytes: number; readonly read: () => DocumentIndex }>();
-  let bytes = 0;
-  return (file) => {
-    const entry = known.get(file.digest) ?? { bytes: file.bytes.length, read: indexFile(file) };
-    // In order of use; what was not asked for in a long time is forgotten.
-    if (!known.delete(file.digest)) bytes += entry.bytes;
-    known.set(file.digest, entry);
-    for (const [digest, oldest] of known) {
-      if (bytes <= MAX_INDEXED_BYTES || digest === file.digest) break;
-      known.delete(digest);
-      bytes -= oldest.bytes;
-    }
-    return entry.read();
-  };
-}
-
-/** Of the files whose indexes are remembered: several of the largest that are published. */
-const MAX_INDEXED_BYTES = 64 * 1024 * 1024;
-
-function indexFile(file: TreeFile): () => DocumentIndex {
-  try {
-    const index = indexDocument(readDocument(file.bytes));
-    return () => index;
-  } catch (error) {
-    return () => {
-      throw error;
-    };
-  }
-}
-
 function readSource(
   manifest: Manifest<'ApiSpec'>,
   problems: Problems,
@@ -102,7 +66,7 @@ function readSource(
 ): DocumentIndex | null {
   const { file, inline } = manifest.spec.source;
   if (inline !== undefined)
-    return problems.attempt('/spec/source/inline', 'bad-document', () => indexDocument(inline));
+    return problems.attempt('/spec/source/inline', 'bad-document', () => indexInline(inline));
   if (file === undefined) {
     problems.error(
       '/spec/source/url',

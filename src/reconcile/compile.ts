@@ -11,10 +11,11 @@ import { createPace } from '../manifest/pace.ts';
 import { suggest } from '../manifest/suggest.ts';
 import type { Issuer, SecurityContext, Tenant, TokenKeys, Tool } from '../snapshot/snapshot.ts';
 import { checkIssuer, type IssuerClaims, issuersOf } from './check-issuer.ts';
-import { type CompiledApi, compileApi, type IndexFile } from './compile-api.ts';
+import { type CompiledApi, compileApi } from './compile-api.ts';
 import { compileCliTool } from './compile-cli.ts';
 import { compileContext, compileIssuer, compileTenant } from './compile-context.ts';
 import { compileWorkflow } from './compile-workflow.ts';
+import type { IndexFile } from './document-cache.ts';
 import { createProblems, type Finding, type Problems, placeFindings } from './problems.ts';
 
 /** What a manifest became. */

@@ -1,8 +1,10 @@
 /** The manifest versions in force, kept in the store: a restart over a broken directory serves them (design section 5). */
 import type { Found, ManifestSet } from '../manifest/load.ts';
 import { loadManifests } from '../manifest/load.ts';
+import type { ReadFiles } from '../manifest/read-file.ts';
 import { makeTree, type Tree, type TreeFile, treeFile } from '../manifest/tree.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileInSlices } from './compile.ts';
+import type { DocumentCache } from './document-cache.ts';
 
 /** A row of the store's last good set: where one manifest in force came from. */
 export interface LastGoodRow {
@@ -32,22 +34,33 @@ export interface LastGoodChange {
   readonly contents: ReadonlyMap<string, string>;
 }
 
+/** How files are read where calls must not wait for it. */
+interface Readers {
+  readonly readFiles?: ReadFiles;
+  readonly prepare?: DocumentCache['prepare'];
+}
+
 /**
  * Compiles what the store has kept. A version that this program can no longer compile is left out. Empty when the
  * store holds none.
  */
-export async function restoreLastGood({ rows, contents }: LastGood, deps: CompileDeps): Promise<AppliedSet> {
+export async function restoreLastGood(
+  { rows, contents }: LastGood,
+  deps: CompileDeps,
+  { readFiles, prepare }: Readers = {},
+): Promise<AppliedSet> {
   const found = new Map<string, Found>();
   for (const group of groupByFiles(rows).values()) {
     const files = filesOf(group[0]!, contents);
     if (files === null) continue;
-    const set = await loadManifests(makeTree(files, []));
+    const set = await loadManifests(makeTree(files, []), readFiles);
     for (const { key, manifest } of group) {
       const one = set.found.get(key);
       // Never another version than the one that was in force.
       if (one?.manifest?.digest === manifest) found.set(key, one);
     }
   }
+  await prepare?.(found.values());
   const set: ManifestSet = { found, diagnostics: [], broken: new Set() };
   const applied = new Map<string, Applied>();
   for (const verdict of (await compileInSlices(set, new Map(), deps)).values()) {

@@ -15,8 +15,8 @@ import type { SnapshotHolder } from '../snapshot/holder.ts';
 import { assemble } from './assemble.ts';
 import { changesBetween, type Known, knownOf, type Loose, looseChanges, looseOf } from './changes.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileInSlices, type Verdict } from './compile.ts';
-import { createFileIndex } from './compile-api.ts';
 import { createRemoteKeySets } from './compile-context.ts';
+import { createDocumentCache, type IndexFile } from './document-cache.ts';
 import { createEventWriter, type EventSink } from './event-writer.ts';
 import { atomicProblem, heldVerdicts, pruneProblem, staleVerdicts } from './hold.ts';
 import {
@@ -27,6 +27,7 @@ import {
   restoreLastGood,
 } from './last-good.ts';
 import { createReadingCache } from './reading-cache.ts';
+import { createReadingThreads } from './reading-threads.ts';
 import { readSettled } from './settle.ts';
 import type { Reading, Source } from './source.ts';
 import { statesOf } from './states.ts';
@@ -57,6 +58,8 @@ export interface Reconciler {
   notReady(): string | null;
   /** What is in force, by key. */
   applied(): AppliedSet;
+  /** Of the documents that are in force, without reading them again. */
+  readonly indexFile: IndexFile;
   /** Reads the source now; resolves when what it says is in force, or was rejected. */
   reconcile(): Promise<void>;
   close(): Promise<void>;
@@ -87,11 +90,13 @@ interface State {
 /** Reads the source once, then keeps watching. Never rejects for what the source holds. */
 export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler> {
   const { source, clock, log, holder, store } = deps;
+  const threads = createReadingThreads(log);
+  const documents = createDocumentCache(threads.indexFile);
   const compileDeps: CompileDeps = {
-    indexFile: createFileIndex(),
+    indexFile: documents.indexFile,
     remoteKeys: createRemoteKeySets({ clock, log }),
   };
-  const readFiles = createReadingCache();
+  const readFiles = createReadingCache(threads.readFiles);
   const events = createEventWriter(deps);
   const kept = await loadKept(store, log);
   let restored: Promise<AppliedSet> | null = null;
@@ -123,6 +128,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     }
     const started = clock.monotonic();
     const set = await loadManifests(reading.tree, readFiles);
+    await documents.prepare(set.found.values());
     let next = await compileInSlices(set, state.applied, compileDeps, state.known);
     if (needsKept(next, set.broken))
       next = await compileInSlices(set, await restore(), compileDeps, state.known);
@@ -140,7 +146,8 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   }
 
   function restore(): Promise<AppliedSet> {
-    restored ??= restoreLastGood(kept, compileDeps);
+    const readers = { readFiles: threads.readFiles, prepare: documents.prepare };
+    restored ??= restoreLastGood(kept, compileDeps, readers);
     return restored;
   }
 
@@ -316,11 +323,13 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     status: () => ({ ...status, watch: watcher?.seesEvents ? 'events' : 'scanning' }),
     notReady: () => notReadyReason(status),
     applied: () => state.applied,
+    indexFile: documents.indexFile,
     reconcile: trigger.now,
     async close() {
       clearTimeout(resync);
       await trigger.close();
       await watcher?.close();
+      await threads.close();
       await events.close();
     },
   };
