@@ -8,13 +8,16 @@ import {
   constants,
   type Dirent,
   fstatSync,
+  lstatSync,
   openSync,
   readdirSync,
   readSync,
   realpathSync,
+  type Stats,
   statSync,
 } from 'node:fs';
 import { join, relative, sep } from 'node:path';
+import { systemClock } from '../clock.ts';
 import { compareText, type Diagnostic, errorAt } from './diagnostic.ts';
 import { createPace, type Pace } from './pace.ts';
 
@@ -33,6 +36,20 @@ export interface Tree {
   readonly diagnostics: readonly Diagnostic[];
   /** `sha256:` and the digest over all paths and contents, and over what could not be read. */
   readonly digest: string;
+  /** By path, of files that had been at rest for a while when they were read. */
+  readonly stamps: ReadonlyMap<string, Stamp>;
+}
+
+/** What the system says of a file: as long as it says the same, it is most likely the same content. */
+export type Stamp = Pick<Stats, 'dev' | 'ino' | 'size' | 'mtimeMs' | 'ctimeMs'>;
+
+export interface ReadOptions {
+  /** The tree of an earlier reading: what has not changed since takes no more memory. */
+  readonly earlier?: Tree | null;
+  /** Whether a file whose stamp has not changed is taken from it unread. */
+  readonly trust?: boolean;
+  /** Wall clock, in milliseconds. */
+  readonly now?: number;
 }
 
 /** The directory changed while it was read, or is not there: look again later. */
@@ -42,6 +59,8 @@ export class TreeUnreadable extends Error {
 
 /** A document that a manifest refers to may be larger than a manifest; nothing may be larger than this. */
 export const MAX_DATA_BYTES = 32 * 1024 * 1024;
+/** Milliseconds: clocks of file systems are coarse, and within a tick a second change has the stamp of the first. */
+const REST_MS = 2_000;
 /** More is most likely the wrong directory. */
 const MAX_ENTRIES = 100_000;
 const MAX_TOTAL_BYTES = 512 * 1024 * 1024;
@@ -56,6 +75,11 @@ interface Walk {
   readonly files: TreeFile[];
   /** What was there the last time: a file of the same content is the same object. */
   readonly before: ReadonlyMap<string, TreeFile>;
+  /** Of what was there the last time, as far as they are trusted. */
+  readonly trusted: ReadonlyMap<string, Stamp>;
+  readonly stamps: Map<string, Stamp>;
+  /** Wall clock at the begin. */
+  readonly began: number;
   readonly diagnostics: Diagnostic[];
   /** Where each link led that was followed. */
   readonly links: Map<string, string>;
@@ -74,15 +98,18 @@ interface Place {
 
 /**
  * Reads every `.yaml`, `.yml` and `.json` file below `root`, links inside of it included; names that begin with a dot
- * and `*.test.yaml` are left out. With the tree of an earlier reading, what has not changed takes no more memory.
- * Rejects with {@link TreeUnreadable} when the directory is gone or changes meanwhile.
+ * and `*.test.yaml` are left out. Rejects with {@link TreeUnreadable} when the directory is gone or changes meanwhile.
  */
-export async function readTree(root: string, earlier: Tree | null = null): Promise<Tree> {
+export async function readTree(root: string, options: ReadOptions = {}): Promise<Tree> {
+  const { earlier, trust = false, now = systemClock.now() } = options;
   const real = seen(root, () => realpathSync(root));
   const links = new Map([[root, real]]);
   const walk: Walk = {
     ...{ root: real, files: [], diagnostics: [], links, entries: 0, bytes: 0 },
     before: earlier?.files ?? new Map(),
+    trusted: (trust ? earlier?.stamps : null) ?? new Map(),
+    stamps: new Map(),
+    began: now,
     breathe: createPace(),
   };
   await readDirectory(walk, { path: '', real, above: [] });
@@ -91,14 +118,18 @@ export async function readTree(root: string, earlier: Tree | null = null): Promi
     if (seen(link, () => realpathSync(link)) !== target)
       throw new TreeUnreadable(`${link} changed while it was read`);
   }
-  return makeTree(walk.files, walk.diagnostics);
+  return makeTree(walk.files, walk.diagnostics, walk.stamps);
 }
 
 /** A tree of files that are in memory already. */
-export function makeTree(list: readonly TreeFile[], diagnostics: readonly Diagnostic[]): Tree {
+export function makeTree(
+  list: readonly TreeFile[],
+  diagnostics: readonly Diagnostic[],
+  stamps: Tree['stamps'] = new Map(),
+): Tree {
   const sorted = [...list].sort((a, b) => compareText(a.path, b.path));
   const files = new Map(sorted.map((file) => [file.path, file]));
-  return { files, diagnostics, digest: digestOf(files, diagnostics) };
+  return { files, diagnostics, digest: digestOf(files, diagnostics), stamps };
 }
 
 export function treeFile(path: string, bytes: Buffer): TreeFile {
@@ -191,6 +222,7 @@ async function enterDirectory(walk: Walk, place: Place): Promise<void> {
 }
 
 function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
+  if (regular && isUnchanged(walk, path, real)) return;
   const handle = regular ? openFile(walk, path, real) : null;
   if (handle === null) {
     if (!regular) refuse(walk, path, 'not-a-file', 'this is no regular file');
@@ -204,12 +236,10 @@ function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
       const most = `${MAX_DATA_BYTES / 1024 / 1024} MiB`;
       refuse(walk, path, 'file-too-large', `the file has ${status.size} bytes; at most ${most} are read`);
     } else {
-      walk.bytes += status.size;
-      if (walk.bytes > MAX_TOTAL_BYTES)
-        throw new TreeUnreadable(
-          `${walk.root} cannot be read: it has more than ${MAX_TOTAL_BYTES / 1024 / 1024} MiB`,
-        );
+      count(walk, status.size);
       walk.files.push(keep(walk, path, readWhole(handle, status.size)));
+      if (Math.max(status.ctimeMs, status.mtimeMs) < walk.began - REST_MS)
+        walk.stamps.set(path, stampOf(status));
     }
   } catch (error) {
     if (error instanceof TreeUnreadable) throw error;
@@ -217,6 +247,42 @@ function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
   } finally {
     closeSync(handle);
   }
+}
+
+/** Whether a file is as it was the last time, and is taken from there. */
+function isUnchanged(walk: Walk, path: string, real: string): boolean {
+  const stamp = walk.trusted.get(path);
+  const known = walk.before.get(path);
+  if (stamp === undefined || known === undefined) return false;
+  const status = lstatSync(real, { throwIfNoEntry: false });
+  if (status?.isFile() !== true || !isSame(stamp, status)) return false;
+  count(walk, status.size);
+  walk.files.push(known);
+  walk.stamps.set(path, stamp);
+  return true;
+}
+
+function stampOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): Stamp {
+  return { dev, ino, size, mtimeMs, ctimeMs };
+}
+
+function isSame(a: Stamp, b: Stamp): boolean {
+  // A change of the content changes ctime, which nobody can set, other than mtime.
+  return (
+    a.ctimeMs === b.ctimeMs &&
+    a.mtimeMs === b.mtimeMs &&
+    a.ino === b.ino &&
+    a.size === b.size &&
+    a.dev === b.dev
+  );
+}
+
+function count(walk: Walk, size: number): void {
+  walk.bytes += size;
+  if (walk.bytes > MAX_TOTAL_BYTES)
+    throw new TreeUnreadable(
+      `${walk.root} cannot be read: it has more than ${MAX_TOTAL_BYTES / 1024 / 1024} MiB`,
+    );
 }
 
 /** A handle; null: refused. O_NONBLOCK: to open a pipe would else wait for a writer. */

@@ -39,8 +39,8 @@ const MOST_THREADS = 4;
 export function createReadingThreads(log: Log, options: Partial<PoolOptions> = {}): ReadingThreads {
   const pool = createThreadPool({
     spawn,
-    // With one core they share it with the event loop, which still has its turns.
-    size: Math.min(availableParallelism(), MOST_THREADS),
+    // One core is left to the event loop; where there is no other, they take turns.
+    size: Math.max(1, Math.min(availableParallelism() - 1, MOST_THREADS)),
     patience_ms: PATIENCE_MS,
     idle_ms: IDLE_MS,
     ...options,

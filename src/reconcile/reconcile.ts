@@ -29,7 +29,7 @@ import {
 import { createReadingCache } from './reading-cache.ts';
 import { createReadingThreads } from './reading-threads.ts';
 import { readSettled } from './settle.ts';
-import type { Reading, Source } from './source.ts';
+import type { Effort, Reading, Source } from './source.ts';
 import { statesOf } from './states.ts';
 import { type ManifestState, NOTHING_YET, notReadyReason, type ReconcileStatus } from './status.ts';
 import { createTrigger } from './trigger.ts';
@@ -111,12 +111,12 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     rows: new Map(kept.rows.map((row) => [row.key, row])),
   };
 
-  async function reconcile(): Promise<void> {
+  async function reconcile(effort: Effort): Promise<void> {
     let reading: Reading;
     try {
       // The first reading is not put off: what is half-written then is mended by the next.
       const hasEvents = watcher?.seesEvents === true || deps.dir === null || status.generation === 0;
-      reading = hasEvents ? await source.read() : await readSettled(source, state.digest);
+      reading = hasEvents ? await source.read(effort) : await readSettled(source, state.digest);
     } catch (error) {
       if (!(error instanceof TreeUnreadable || error instanceof CommitRejected)) throw error;
       await keepServing(error.message);

@@ -69,9 +69,9 @@ export async function reconcile(
     ...options,
     store,
     source: {
-      read() {
+      read(effort) {
         reads += 1;
-        return source.read();
+        return source.read(effort);
       },
     },
   });
