@@ -76,8 +76,9 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure signed calls beside a bare floor; prints a table, writes bench.json
+bench: install ## Measure signed calls and reconciles, each beside a floor; prints tables, writes bench.json
 	node test/bench/invoke.ts
+	node test/bench/reconcile.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)

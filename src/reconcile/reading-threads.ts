@@ -24,8 +24,8 @@ export interface ReadingThreads {
   close(): Promise<void>;
 }
 
-/** Bytes of a file that are read in a moment, whatever is in it: the YAML library reads two megabytes a second. */
-export const SMALL_FILE = 32 * 1024;
+/** Bytes of a file that are read in a moment, whatever is in it: the worst takes the library 40 ms. */
+export const SMALL_FILE = 16 * 1024;
 /** Bytes of all that is to be read; to start a thread for less takes longer than to read it. */
 const FEW_FILES = 512 * 1024;
 /** Bytes that a thread is given at once. */
