@@ -15,14 +15,14 @@ type Container = unknown[] | Record<string, unknown>;
 /** Characters; a megabyte is parsed in 10 ms. */
 const PIECE = 256 * 1024;
 
-/** The value must be JSON, without a member `__proto__`. */
-export function cut(value: object): Piece[] {
+/** The value must be JSON, without a member `__proto__`. `most`: characters of a piece, if its members allow it. */
+export function cut(value: object, most = PIECE): Piece[] {
   const pieces: Piece[] = [];
-  cutContainer(value as Container, [], pieces);
+  cutContainer(value as Container, [], most, pieces);
   return pieces;
 }
 
-function cutContainer(container: Container, path: Piece['path'], pieces: Piece[]): void {
+function cutContainer(container: Container, path: Piece['path'], most: number, pieces: Piece[]): void {
   const isList = Array.isArray(container);
   const large: [string | number, Container][] = [];
   let members: string[] = [];
@@ -35,17 +35,17 @@ function cutContainer(container: Container, path: Piece['path'], pieces: Piece[]
   };
   for (const [name, member] of Object.entries(container)) {
     let json = JSON.stringify(member);
-    if (json.length > PIECE && typeof member === 'object') {
+    if (json.length > most && typeof member === 'object' && member !== null) {
       // It has its place, and is filled later.
       json = Array.isArray(member) ? '[]' : '{}';
       large.push([isList ? Number(name) : name, member as Container]);
     }
     members.push(isList ? json : `${JSON.stringify(name)}:${json}`);
     length += json.length;
-    if (length > PIECE) flush();
+    if (length > most) flush();
   }
   if (length > 0 || pieces.length === 0) flush();
-  for (const [name, member] of large) cutContainer(member, [...path, name], pieces);
+  for (const [name, member] of large) cutContainer(member, [...path, name], most, pieces);
 }
 
 /** The value, frozen. */

@@ -76,6 +76,7 @@ export function createThreadPool({ spawn, size, patience_ms, idle_ms }: PoolOpti
     worker.on('message', (answer: Answer) => {
       if (answer.kind === 'ready') {
         thread.worked = true;
+        if (thread.job !== null) hurry(thread);
         return;
       }
       const { job } = thread;
@@ -92,6 +93,12 @@ export function createThreadPool({ spawn, size, patience_ms, idle_ms }: PoolOpti
     return thread;
   };
 
+  /** From now on; the start of a thread is not counted to its first task. */
+  const hurry = (thread: Thread): void => {
+    clearTimeout(thread.timer);
+    thread.timer = setTimeout(() => lose(thread, `it takes longer than ${patience_ms} ms`), patience_ms);
+  };
+
   /** A thread without work does not keep the process alive. */
   const rest = (thread: Thread): void => {
     clearTimeout(thread.timer);
@@ -99,11 +106,18 @@ export function createThreadPool({ spawn, size, patience_ms, idle_ms }: PoolOpti
     thread.worker.unref();
   };
 
+  const begin = (free: Thread | undefined, job: Job): void => {
+    try {
+      give(free ?? start(), job);
+    } catch (error) {
+      job.reject(new ThreadLost(error instanceof Error ? error.message : String(error), false));
+    }
+  };
+
   const give = (thread: Thread, job: Job): void => {
-    clearTimeout(thread.timer);
     thread.job = job;
     thread.worker.ref();
-    thread.timer = setTimeout(() => lose(thread, `it takes longer than ${patience_ms} ms`), patience_ms);
+    hurry(thread);
     const { message, transfer } = job.task();
     thread.worker.postMessage(message, transfer);
   };
@@ -112,7 +126,7 @@ export function createThreadPool({ spawn, size, patience_ms, idle_ms }: PoolOpti
     while (waiting.length > 0 && !closed) {
       const free = [...threads].find(({ job }) => job === null);
       if (free === undefined && threads.size >= size) return;
-      give(free ?? start(), waiting.shift()!);
+      begin(free, waiting.shift()!);
     }
   };
 

@@ -20,7 +20,7 @@ const MANIFESTS = 10_000;
 const CHANGES = 100;
 /** Calls at once: enough to see what a reconcile does to them, and not so many that they fill the machine. */
 const CONNECTIONS = 2;
-const CALLS = 3_000;
+const CALLS = 1_000;
 
 interface CallsMeanwhile {
   readonly what: string;
