@@ -106,27 +106,24 @@ export function createThreadPool({ spawn, size, patience_ms, idle_ms }: PoolOpti
     thread.worker.unref();
   };
 
-  const begin = (free: Thread | undefined, job: Job): void => {
+  const give = (free: Thread | undefined, job: Job): void => {
     try {
-      give(free ?? start(), job);
+      const { message, transfer } = job.task();
+      const thread = free ?? start();
+      thread.worker.postMessage(message, transfer);
+      thread.worker.ref();
+      thread.job = job;
+      hurry(thread);
     } catch (error) {
       job.reject(new ThreadLost(error instanceof Error ? error.message : String(error), false));
     }
-  };
-
-  const give = (thread: Thread, job: Job): void => {
-    thread.job = job;
-    thread.worker.ref();
-    hurry(thread);
-    const { message, transfer } = job.task();
-    thread.worker.postMessage(message, transfer);
   };
 
   const pump = (): void => {
     while (waiting.length > 0 && !closed) {
       const free = [...threads].find(({ job }) => job === null);
       if (free === undefined && threads.size >= size) return;
-      begin(free, waiting.shift()!);
+      give(free, waiting.shift()!);
     }
   };
 
