@@ -76,8 +76,9 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure signed calls and reconciles, each beside a floor; prints tables, writes bench.json
+bench: install ## Measure signed calls, a workflow and reconciles beside bare floors; prints tables, writes bench*.json
 	node test/bench/invoke.ts
+	node test/bench/workflow.ts
 	node test/bench/reconcile.ts
 
 .PHONY: image
@@ -90,8 +91,9 @@ image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for an
 .PHONY: ci
 ci: check ## Everything: checks, tests, demo, the built package as it is installed, long tests at full length
 	node examples/crm/demo.ts
-	SEAL_TEST_FULL=1 $(VITEST) test/e2e
+	.ci/tools
+	SEAL_TEST_FULL=1 $(VITEST) test/e2e examples
 
 .PHONY: clean
 clean: ## Remove what was installed and built
-	rm -rf node_modules .toolchain dist data bench.json
+	rm -rf node_modules .toolchain dist data bench.json bench.workflow.json bench.reconcile.json

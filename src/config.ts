@@ -48,6 +48,16 @@ export interface Config {
       readonly gnupg_home: string | null;
     } | null;
   };
+  readonly control: {
+    /** Where writes become proposals; null: nowhere. */
+    readonly git: {
+      readonly repo: string;
+      readonly base: string;
+      readonly path: string;
+      readonly branch_prefix: string;
+      readonly cache_dir: string;
+    } | null;
+  };
   readonly limits: {
     readonly body_bytes: number;
     readonly header_timeout_ms: number;
@@ -106,8 +116,6 @@ const OTHER_NAMES = new Set([
   'SEAL_GATEWAY_OPERATOR_TOKEN',
 ]);
 
-/** Settings that would promise what this version does not do: a start with them is refused. */
-const REFUSED = ['control.git'];
 /** Settings that are safe to ignore: what they configure is absent and fails closed. */
 const IGNORED = [
   'network.grpc_bind_addr',
@@ -143,11 +151,6 @@ export function loadConfig(path?: string, env: NodeJS.ProcessEnv = process.env):
   }
   const given = structuredClone(spec);
   if (!validate(whole)) throwAny((validate.errors ?? []).map(describe), file);
-  const refused = REFUSED.filter((key) => differs(given, key));
-  throwAny(
-    refused.map((key) => `spec.${key} is not available in this version; remove it`),
-    file,
-  );
   for (const key of IGNORED) {
     if (differs(given, key)) warnings.push(`${where(file)}: spec.${key} has no effect in this version`);
   }
@@ -355,7 +358,7 @@ function jwksProblem(uri: string): string | null {
 
 /** The settings that the gateway acts on. */
 function pick(spec: Config): Config {
-  const { manifests, network, tls, database, auth, reconcile, limits, log } = spec;
+  const { manifests, network, tls, database, auth, reconcile, control, limits, log } = spec;
   return {
     manifests,
     network: {
@@ -367,6 +370,7 @@ function pick(spec: Config): Config {
     database,
     auth,
     reconcile,
+    control,
     limits,
     log,
   };

@@ -15,3 +15,8 @@ export function newId(): string {
 export function randomToken(bytes = 16): string {
   return randomBytes(bytes).toString('base64url');
 }
+
+/** A random number from 0 up to, but not, 1: for waits that must not all end together. */
+export function randomFraction(): number {
+  return randomBytes(4).readUInt32BE() / 2 ** 32;
+}

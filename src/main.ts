@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** The composition root: builds everything top to bottom, closes it in reverse. Run as a program, it is the command line. */
 import type { RequestListener } from 'node:http';
+import type { EventBody } from './audit/event.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { type Clock, isoTime, systemClock } from './clock.ts';
 import { type Config, gitEnvironment } from './config.ts';
 import { requestCredentials } from './credentials/inject.ts';
 import {
@@ -22,6 +23,8 @@ import { createDrafts } from './reconcile/draft.ts';
 import { createGit } from './reconcile/git.ts';
 import { writeInForce } from './reconcile/in-force.ts';
 import { operatorKeys } from './reconcile/operator-keys.ts';
+import { createProposals } from './reconcile/propose.ts';
+import { createProposeChange } from './reconcile/propose-change.ts';
 import { startReconciler } from './reconcile/reconcile.ts';
 import { resourcesOf } from './reconcile/resources.ts';
 import { createControlPlane } from './serve/http/control/control-plane.ts';
@@ -85,11 +88,25 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
 
     const { status, applied, indexFile } = reconciler;
     const states = () => status().manifests;
+    const recordAtOnce = (event: EventBody, tenant_id: string | null): Promise<void> => {
+      const at = { id: newId(), execution_id: null, tenant_id, revision: status().revision };
+      return store.append([{ ...event, ...at, created_at: isoTime(clock.now()) }]);
+    };
     const controlPlane = createControlPlane({
       status,
       resources: () => resourcesOf(states(), applied()),
       manifests: () => writeInForce(applied(), status().revision),
       draft: createDrafts({ applied, states, indexFile }),
+      propose:
+        config.control.git === null
+          ? null
+          : createProposeChange({
+              propose: createProposals(config.control.git, git),
+              applied,
+              states,
+              record: recordAtOnce,
+              newId,
+            }),
       events: store,
       verifyOperator: operatorVerifier(config.auth, clock, log),
       development: config.auth.development,

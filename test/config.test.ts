@@ -265,13 +265,30 @@ describe("the operators' keys", () => {
   });
 });
 
-describe('what this version has not', () => {
-  test('is refused where it would promise something', () => {
-    expect(problemsOf(withSpec('control: {git: {}}'))).toEqual([
-      'spec.control.git is not available in this version; remove it',
-    ]);
+describe('where writes become proposals', () => {
+  test('a repository is enough; the rest has defaults', () => {
+    expect(load(withSpec('control: {git: {repo: /srv/config.git}}')).config.control.git).toEqual({
+      ...{ repo: '/srv/config.git', base: 'main', path: '', branch_prefix: 'seal-gateway/' },
+      cache_dir: 'data/proposals',
+    });
   });
 
+  test.each([
+    'base: -x',
+    'base: a..b',
+    'base: "a b"',
+    'branch_prefix: /a',
+    'branch_prefix: "a//"',
+    'repo: --upload-pack=x',
+  ])('no %s', (line) => {
+    const [problem] = problemsOf(
+      withSpec(`control: {git: {repo: x, ${line}}}`.replace('repo: x, repo', 'repo')),
+    );
+    expect(problem).toContain(`spec.control.git.${line.split(':')[0]} must match`);
+  });
+});
+
+describe('what this version has not', () => {
   test.each([
     ['network: {grpc_bind_addr: "0.0.0.0:1"}', 'network.grpc_bind_addr'],
     ['cli: {max_concurrency: 2}', 'cli'],

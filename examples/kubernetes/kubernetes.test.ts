@@ -1,8 +1,9 @@
 /** The example holds what it says: a mount as the kubelet makes it, valid manifests, a restricted pod. */
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { validateDirectory } from '../../src/cli/validate.ts';
 
@@ -61,3 +62,42 @@ test('the git-sync variant watches the link that the sidecar swaps', () => {
   const root = sidecar.args.find((arg: string) => arg.startsWith('--root='))?.slice('--root='.length);
   expect(gateway.env[0].value).toBe(`${root}/${link}/gateway.d`);
 });
+
+describe.skipIf(process.env.SEAL_TEST_FULL !== '1')(
+  'as kustomize builds it (SKIPPED without SEAL_TEST_FULL=1: make ci)',
+  () => {
+    const build = (variant: string) =>
+      parseAllDocuments(
+        execFileSync('kubectl', ['kustomize', join(HERE, variant)], { encoding: 'utf8' }),
+      ).map((one) => one.toJS());
+    const kindOf = (built: readonly { kind: string }[], kind: string) =>
+      built.find((one) => one.kind === kind) as never;
+
+    test('base: the ConfigMap holds the files, byte for byte', () => {
+      const built = build('base');
+      const { data } = kindOf(built, 'ConfigMap') as { data: Record<string, string> };
+      for (const entry of yaml('base/kustomization.yaml').configMapGenerator[0].files) {
+        const [key, file] = entry.split('=');
+        expect(data[key]).toBe(readFileSync(join(HERE, 'base', file), 'utf8'));
+      }
+      expect(
+        built.every((one) => one.kind === 'Namespace' || one.metadata.namespace === 'seal-gateway'),
+      ).toBe(true);
+    });
+
+    test('git-sync: the sidecar is added, and both containers stay restricted', () => {
+      const deployment: { spec: { template: { spec: typeof pod } } } = kindOf(
+        build('git-sync'),
+        'Deployment',
+      );
+      const { containers } = deployment.spec.template.spec;
+      expect(containers.map(({ name }: { name: string }) => name)).toEqual(['gateway', 'git-sync']);
+      for (const { securityContext } of containers)
+        expect(securityContext).toMatchObject({
+          allowPrivilegeEscalation: false,
+          capabilities: { drop: ['ALL'] },
+        });
+      expect(containers[0].livenessProbe.httpGet.path).toBe('/healthz');
+    });
+  },
+);

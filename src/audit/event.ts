@@ -15,6 +15,8 @@ export type EventType =
   | 'ManifestApplied'
   | 'ManifestRejected'
   | 'ManifestRemoved'
+  | 'ManifestProposed'
+  | 'ManifestProposalFailed'
   | 'ReconcileCompleted';
 
 /** What a part of the gateway has to say; the recorder adds the rest. */

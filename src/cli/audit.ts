@@ -91,6 +91,8 @@ const EVENT_TYPES: Readonly<Record<EventType, true>> = {
   ManifestApplied: true,
   ManifestRejected: true,
   ManifestRemoved: true,
+  ManifestProposed: true,
+  ManifestProposalFailed: true,
   ReconcileCompleted: true,
 };
 

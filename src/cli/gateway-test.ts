@@ -1,10 +1,11 @@
 /** Runs the cases of GatewayTest files: policy by the real evaluator, workflows by the real engine on canned replies. */
 import { isDeepStrictEqual } from 'node:util';
+import type { Dispatcher } from 'undici';
 import { systemClock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
-import { createEgress } from '../execute/egress.ts';
-import { runWorkflow } from '../execute/workflow.ts';
+import { runWorkflow, type WorkflowDeps } from '../execute/workflow.ts';
 import {
+  type Api,
   type JsonObject,
   type Snapshot,
   type Step,
@@ -97,24 +98,37 @@ function failureOf({ error, output }: WorkflowCase, got: Outcome, left: readonly
   return left.length === 0 ? null : `no request took the last replies of step ${left.join(', ')}`;
 }
 
-async function outcomeOf(tool: WorkflowTool, args: JsonObject, { port }: CannedUpstream): Promise<Outcome> {
+async function outcomeOf(tool: WorkflowTool, args: JsonObject, upstream: CannedUpstream): Promise<Outcome> {
   const [problem] = tool.validate(args);
   if (problem !== undefined) return { error: new GatewayError('INVALID_ARGUMENTS', problem) };
-  const egress = createEgress({ version: packageVersion() });
+  const { tool: canned, dispatchers } = detached(tool, upstream);
+  const deps: WorkflowDeps = {
+    egress: {
+      user_agent: `seal-gateway/${packageVersion()}`,
+      dispatcherFor: (api) => dispatchers.get(api)!,
+      close: async () => {},
+    },
+    credentials: async () => null,
+    clock: systemClock,
+    // A test of what is done when an upstream is down is not to take as long as that.
+    pause: async () => {},
+  };
   try {
-    const canned = { ...tool, steps: tool.steps.map((step) => redirected(step, port)) };
-    const deps = { egress, credentials: async () => null, clock: systemClock };
     return await runWorkflow(deps, canned, args, { signal: new AbortController().signal, emit: () => {} });
   } catch (error) {
     if (error instanceof GatewayError) return { error };
     throw error;
-  } finally {
-    await egress.close();
   }
 }
 
-/** The step's requests go to the server, below a path that tells whose they are. */
-function redirected(step: Step, port: number): Step {
-  const base_url = new URL(`http://127.0.0.1:${port}/${encodeURIComponent(step.name)}`);
-  return { ...step, api: { ...step.api, base_url, egress: { allow_private: true, allow_addresses: [] } } };
+/** The tool with an API for each step, so that the API tells whose replies a request gets; and these, in order. */
+function detached(tool: WorkflowTool, upstream: CannedUpstream) {
+  const dispatchers = new Map<Pick<Api, 'egress'>, Dispatcher>();
+  const detach = (step: Step): Step => {
+    const api = { ...step.api };
+    dispatchers.set(api, upstream.dispatcherOf(step.name));
+    // One after the other, so that the replies meet the elements that they are written for.
+    return { ...step, api, for_each: step.for_each === null ? null : { ...step.for_each, concurrency: 1 } };
+  };
+  return { tool: { ...tool, stages: tool.stages.map((stage) => stage.map(detach)) }, dispatchers };
 }

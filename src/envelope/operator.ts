@@ -20,6 +20,9 @@ export interface Operator {
   /** The `sub` claim. */
   readonly subject: string;
   readonly role: string;
+  /** The `name` and `email` claims; null: there is no such text. */
+  readonly name: string | null;
+  readonly email: string | null;
 }
 
 /** JOSE names of what operators' tokens may be signed with; never a shared secret, never `none`. */
@@ -40,7 +43,13 @@ export async function verifyOperator(
   checkTimes(claims, now_ms, MAX_TOKEN_TTL_SECONDS, OPERATOR_TOKEN);
   const subject = requiredText(claims, 'sub', OPERATOR_TOKEN);
   const role = rolesOf(claims, issuer.role_claim).find((one) => issuer.roles.includes(one));
-  return role === undefined ? null : { subject, role };
+  if (role === undefined) return null;
+  return { subject, role, name: textOf(claims, 'name'), email: textOf(claims, 'email') };
+}
+
+function textOf(claims: Claims, claim: string): string | null {
+  const value = own(claims, claim);
+  return typeof value === 'string' && value !== '' ? value : null;
 }
 
 function rolesOf(claims: Claims, claim: string): string[] {

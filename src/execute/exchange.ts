@@ -1,6 +1,7 @@
 /** One HTTP exchange with an upstream: a request out, the whole reply in, under a deadline and a size limit. */
 import { type Dispatcher, errors } from 'undici';
 import { type ErrorName, GatewayError, type GatewayErrorOptions } from '../errors.ts';
+import { abortError } from './abort.ts';
 
 /** Where a request goes, in words fit for messages and events. */
 export interface Place {
@@ -39,12 +40,6 @@ export function upstreamError(
     ...options,
     details: { method, host, path, ...options.details },
   });
-}
-
-/** Why a signal was aborted: its own GatewayError, else a timeout. */
-export function abortError(signal: AbortSignal): GatewayError {
-  if (signal.reason instanceof GatewayError) return signal.reason;
-  return new GatewayError('UPSTREAM_TIMEOUT', 'the call was ended before the upstream had answered');
 }
 
 /**

@@ -13,7 +13,7 @@ export type Reading = { readonly value: unknown } | { readonly problem: string }
 /** Nesting that templates and JSONPath, which recurse, can bear. */
 const MAX_DEPTH = 256;
 
-const JSON_TYPE = /^(?:[^/]+\/)?(?:[^/]+\+)?json$/;
+export const JSON_TYPE = /^(?:[^/]+\/)?(?:[^/]+\+)?json$/;
 const BINARY_TYPE =
   /^(?:(?:audio|video|font)\/|image\/(?!svg\+xml$)|application\/(?:octet-stream|pdf|zip|gzip)$)/;
 
@@ -129,16 +129,4 @@ function decodeText(body: Buffer, contentType: string | undefined): string | nul
 /** A NUL says that the bytes were no text after all. */
 function plain(text: string): string | null {
   return text.includes('\0') ? null : text;
-}
-
-/** The beginning of a text or JSON value on one line, 512 characters at most; null for binary or nothing. */
-export function excerpt(value: unknown, contentType: string | null): string | null {
-  if (value === null || value === undefined) return null;
-  if (typeof value !== 'string' && (contentType === null || !JSON_TYPE.test(contentType))) return null;
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text
-    .slice(0, 2048)
-    .replace(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
-    .slice(0, 512)
-    .toWellFormed();
 }

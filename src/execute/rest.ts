@@ -3,8 +3,9 @@ import { type RequestSecrets, reveal } from '../credentials/secret.ts';
 import { GatewayError } from '../errors.ts';
 import type { Api } from '../snapshot/snapshot.ts';
 import type { Egress } from './egress.ts';
+import { excerpt } from './excerpt.ts';
 import { exchange, type Place, type RawReply, tooLarge, upstreamError } from './exchange.ts';
-import { decodeBody, excerpt, mediaType, readBody } from './reply.ts';
+import { decodeBody, mediaType, readBody } from './reply.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -35,6 +36,8 @@ export interface Reply {
   readonly value: unknown;
   /** Decoded bytes of the body. */
   readonly bytes: number;
+  /** Its beginning, for messages: short, on one line, without secrets; null: there is nothing to show. */
+  excerpt(): string | null;
 }
 
 /** Set by the gateway or by the connection; nobody else's value is sent. */
@@ -87,10 +90,15 @@ export async function sendRequest(
       max_bytes: api.max_response_bytes,
     },
   );
-  return readReply(raw, place, api.max_response_bytes);
+  return readReply(raw, place, api.max_response_bytes, request.secrets ?? null);
 }
 
-async function readReply(raw: RawReply, place: Place, limit: number): Promise<Reply> {
+async function readReply(
+  raw: RawReply,
+  place: Place,
+  limit: number,
+  secrets: RequestSecrets | null,
+): Promise<Reply> {
   const { status, headers } = raw;
   const body = await decodeBody(raw.body, headers['content-encoding'], limit);
   if (body === 'too large') throw tooLarge(place, limit, status);
@@ -100,26 +108,33 @@ async function readReply(raw: RawReply, place: Place, limit: number): Promise<Re
     });
   }
   const content_type = mediaType(headers['content-type']);
+  const reply = (value: unknown): Reply => ({
+    status,
+    headers,
+    content_type,
+    value,
+    bytes: body.length,
+    excerpt: () => excerpt(value, content_type, secrets),
+  });
   const read = readBody(body, headers['content-type']);
-  if ('value' in read) return { status, headers, content_type, value: read.value, bytes: body.length };
-  // Of an error reply the status is what matters; proxies label their pages as they like.
+  if ('value' in read) return reply(read.value);
   const text = body.toString('utf8');
-  if (status >= 400) return { status, headers, content_type, value: text, bytes: body.length };
-  const said = excerpt(text, content_type);
-  throw upstreamError(
-    'UPSTREAM_FAILED',
-    place,
-    `answered ${status} with ${content_type} that ${read.problem}`,
-    {
-      details: { status, excerpt: said },
-    },
-  );
+  // Of an error reply the status is what matters; proxies label their pages as they like.
+  if (status >= 400) return reply(text);
+  const what = `answered ${status} with ${content_type} that ${read.problem}`;
+  throw upstreamError('UPSTREAM_FAILED', place, what, {
+    details: { status, excerpt: excerpt(text, content_type, secrets) },
+  });
 }
+
+/** A target that is its own normal form: no segment of it has a dot or is encoded. */
+const NORMAL = /^(?:\/[A-Za-z0-9_-]+)+(?:\?[A-Za-z0-9_.~%&=-]*)?$/;
 
 /** Path and query on the wire. What is checked here is what is sent: the URL's normal form. */
 function pathOf(api: Api, request: UpstreamRequest): string {
   const { origin, pathname } = api.base_url;
   const base = pathname.endsWith('/') ? pathname.slice(0, -1) : pathname;
+  if (request.secrets == null && NORMAL.test(request.target)) return base + request.target;
   const url = new URL(origin + base + request.target);
   const inside = request.target.startsWith('/') && url.origin === origin && url.hash === '';
   if (!inside || !url.pathname.startsWith(`${base}/`)) {

@@ -2,11 +2,15 @@
 import type { Json, Template } from '../snapshot/snapshot.ts';
 import { compileJsonText, compileStructure } from './template-compile.ts';
 import type { Findings, Inspection, TemplateOptions } from './template-leaf.ts';
+import { parseText } from './template-parse.ts';
 
 export type { Inspection, Problem, Reference, TemplateOptions } from './template-leaf.ts';
 
-/** `structure`: a value whose texts are templates; `text`: the text of a `body_template`. */
-export type TemplateKind = 'structure' | 'text';
+/**
+ * `structure`: a value whose texts are templates; `text`: the text of a `body_template`; `expression`: a text that is
+ * one expression; `condition`: true, false, or a text that is not true whatever the values are.
+ */
+export type TemplateKind = 'structure' | 'text' | 'expression' | 'condition';
 
 export interface InspectedTemplate extends Inspection {
   /** null: there are problems. */
@@ -20,8 +24,8 @@ export function inspectTemplate(
   options: TemplateOptions = {},
 ): InspectedTemplate {
   const findings: Findings = { references: [], problems: [] };
-  const template =
-    kind === 'structure' ? structure(value, options, findings) : text(value, options, findings);
+  const template = kind === 'text' ? text(value, options, findings) : structure(value, options, findings);
+  if (findings.problems.length === 0 && typeof value === 'string') checkShape(value, kind, findings);
   return { ...findings, template: findings.problems.length === 0 ? template : null };
 }
 
@@ -32,9 +36,29 @@ function structure(value: Json, options: TemplateOptions, findings: Findings): T
 
 function text(value: Json, options: TemplateOptions, findings: Findings): Template | null {
   if (typeof value !== 'string') {
-    findings.problems.push({ pointer: '', offset: 0, message: 'a body_template is a text' });
+    report(findings, 'a body_template is a text');
     return null;
   }
   const render = compileJsonText(value, options, findings);
   return { render: (context) => render(context, { spent: 0 }) };
+}
+
+function checkShape(value: string, kind: TemplateKind, findings: Findings): void {
+  const shape = kind === 'expression' || kind === 'condition' ? typesIn(value) : [];
+  if (kind === 'expression' && (shape.length !== 1 || shape[0] !== 'MustacheStatement'))
+    report(findings, 'this is text, whatever the values are; write one expression, as in {{input.list}}');
+  if (kind === 'condition' && (shape.length === 0 || shape.includes('ContentStatement')))
+    report(
+      findings,
+      'this is the same whatever the values are; write one expression, or blocks such as {{#if input.x}}yes{{/if}}',
+    );
+}
+
+function typesIn(text: string): readonly string[] {
+  const parsed = parseText(text);
+  return 'problem' in parsed ? [] : parsed.statements.map(({ type }) => type);
+}
+
+function report({ problems }: Findings, message: string): void {
+  problems.push({ pointer: '', offset: 0, message });
 }

@@ -1,33 +1,24 @@
-/** Runs a workflow: its steps in order, each one request, each leaving variables for the next. */
+/** Runs a workflow: its stages in order, each a step or a few that only read, each leaving variables for the next. */
 import { GatewayError } from '../errors.ts';
-import type { Step, WorkflowTool } from '../snapshot/snapshot.ts';
-import { type Outcome, placeOf, type Run, runStep, type StepDeps } from './step.ts';
+import type { WorkflowTool } from '../snapshot/snapshot.ts';
+import { cutFrom } from './abort.ts';
+import type { Run, StepDeps } from './run.ts';
+import { runStage } from './stage.ts';
+import type { Outcome } from './step.ts';
+import { type StepEvent, stepEvent } from './step-event.ts';
+import { variablesOf } from './variables.ts';
 
+export type { StepEvent } from './step-event.ts';
 export type WorkflowDeps = StepDeps;
 
-/** What the audit trail hears of a step (protocol section 8). */
-export interface StepEvent {
-  readonly event_type: 'WorkflowStepExecuted';
-  readonly payload: Readonly<Record<string, unknown>>;
-}
-
 export interface WorkflowOptions {
-  /** The caller is gone or out of time; no further step begins. */
+  /** The caller is gone or out of time; no further request is sent. */
   readonly signal: AbortSignal;
   /** Milliseconds for the whole, where that is less than the workflow's own. */
   readonly timeout_ms?: number;
-  /** Gets each step's event before the next step begins. What it throws ends the call. */
+  /** Gets the events of a stage, as its steps are written, before the next stage begins. What it throws ends the call. */
   readonly emit: (event: StepEvent) => void | Promise<void>;
 }
-
-/** Errors that `on_error: continue` covers. The caller's own mistakes and the gateway's end the call. */
-const COVERED: ReadonlySet<string> = new Set([
-  'UPSTREAM_FAILED',
-  'UPSTREAM_TIMEOUT',
-  'RESPONSE_TOO_LARGE',
-  'EGRESS_BLOCKED',
-  'CREDENTIAL_UNAVAILABLE',
-]);
 
 /**
  * Runs `tool` on arguments that fit its input schema. Rejects with a GatewayError whose details name the
@@ -40,19 +31,29 @@ export async function runWorkflow(
   options: WorkflowOptions,
 ): Promise<{ readonly output: unknown }> {
   const steps: Record<string, Readonly<Record<string, unknown>>> = Object.create(null);
-  const deadline = startDeadline(tool, options);
-  const run: Run = { context: { input, steps }, signal: deadline.signal, gaps: new Set() };
+  const limit_ms = Math.min(options.timeout_ms ?? tool.timeout_ms, tool.timeout_ms);
+  const deadline = startDeadline(tool, options.signal, limit_ms);
+  const run: Run = {
+    context: { input, steps },
+    signal: deadline.signal,
+    ends_at: deps.clock.monotonic() + limit_ms,
+    gaps: new Set(),
+  };
   let last: unknown = null;
   try {
-    for (const step of tool.steps) {
-      const outcome = await runStep(deps, run, step);
-      const told = options.emit(stepEvent(step, outcome));
-      if (told !== undefined) await told;
-      if (outcome.error === null) last = outcome.reply?.value;
-      else if (!goesOn(step, outcome.error) || run.signal.aborted) throw outcome.error;
-      steps[step.name] = variables(run, step, outcome);
+    for (const stage of tool.stages) {
+      const results = await runStage(deps, run, stage);
+      for (const { step, outcome } of results) {
+        const told = options.emit(stepEvent(step, outcome));
+        if (told !== undefined) await told;
+      }
+      for (const { step, outcome } of results) {
+        if (outcome.fatal) throw outcome.error;
+        steps[step.name] = variablesOf(run, step, outcome);
+        last = replyOf(outcome) ?? last;
+      }
     }
-    return { output: (tool.output === null ? last : tool.output.render(run.context)) ?? null };
+    return { output: checked(tool, (tool.output === null ? last : tool.output.render(run.context)) ?? null) };
   } finally {
     deadline.end();
   }
@@ -63,72 +64,34 @@ export function failedStep(error: GatewayError): string | null {
   return typeof error.details.step === 'string' ? error.details.step : null;
 }
 
-function goesOn(step: Step, error: GatewayError): boolean {
-  return step.on_error === 'continue' && COVERED.has(error.name);
+/** Of a step that succeeded; undefined: it did not, or was skipped. */
+function replyOf({ result, elements }: Outcome): unknown {
+  return elements === null ? result?.value : elements.map(({ value }) => value ?? null);
 }
 
-/** What later steps see of this one: its variables and `status`. */
-function variables(run: Run, step: Step, outcome: Outcome): Readonly<Record<string, unknown>> {
-  const seen: Record<string, unknown> = Object.create(null);
-  for (const [name, query] of step.extract) {
-    const found = outcome.extracted.has(name);
-    const fallback = Object.hasOwn(step.defaults, name) ? step.defaults[name] : null;
-    const value = found ? outcome.extracted.get(name) : fallback;
-    if (value !== null) {
-      seen[name] = value;
-      continue;
-    }
-    const why =
-      outcome.error !== null
-        ? `step ${step.name} failed`
-        : `${query.text} ${found ? 'is null' : 'matched nothing'} in the reply of step ${step.name}`;
-    // Reading it is noted, so that a request that cannot do without it can say what is missing.
-    Object.defineProperty(seen, name, {
-      enumerable: true,
-      get: () => {
-        run.gaps.add(`steps.${step.name}.${name} has no value: ${why}`);
-        return null;
-      },
-    });
-  }
-  seen.status = outcome.status;
-  return seen;
-}
-
-function stepEvent(step: Step, outcome: Outcome): StepEvent {
-  const { reply, error, status, duration_ms } = outcome;
-  return {
-    event_type: 'WorkflowStepExecuted',
-    payload: {
-      step_name: step.name,
-      http_status: status,
-      duration_ms: Math.round(duration_ms),
-      ...placeOf(step),
-      response_bytes: reply?.bytes ?? 0,
-      ...(error !== null && { error: error.name, reason: error.message }),
-    },
-  };
+/** The caller's arguments fitted, so what does not fit now is the upstream's or the manifest's. */
+function checked({ name, validate_output }: WorkflowTool, output: unknown): unknown {
+  const problems = validate_output?.(output) ?? [];
+  if (problems.length === 0) return output;
+  const message = `the output of workflow ${name} does not fit its output_schema: ${problems.join('; ')}`;
+  throw new GatewayError('UPSTREAM_FAILED', message, { details: { problems } });
 }
 
 /** A signal that is aborted with the caller's, or when the workflow has used up its time. */
 function startDeadline(
-  tool: WorkflowTool,
-  { signal: outer, timeout_ms = tool.timeout_ms }: WorkflowOptions,
+  { name }: WorkflowTool,
+  gone: AbortSignal,
+  limit_ms: number,
 ): { signal: AbortSignal; end(): void } {
-  const limit_ms = Math.min(timeout_ms, tool.timeout_ms);
-  const controller = new AbortController();
-  const onAbort = () => controller.abort(outer.reason);
-  if (outer.aborted) onAbort();
-  outer.addEventListener('abort', onAbort, { once: true });
+  const cut = cutFrom(gone);
   const timer = setTimeout(() => {
-    const message = `workflow ${tool.name} did not end within ${limit_ms} ms`;
-    controller.abort(new GatewayError('UPSTREAM_TIMEOUT', message));
+    cut.abort(new GatewayError('UPSTREAM_TIMEOUT', `workflow ${name} did not end within ${limit_ms} ms`));
   }, limit_ms);
   return {
-    signal: controller.signal,
+    signal: cut.signal,
     end() {
       clearTimeout(timer);
-      outer.removeEventListener('abort', onAbort);
+      cut.release();
     },
   };
 }

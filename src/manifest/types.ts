@@ -281,7 +281,7 @@ export interface Inject {
   };
 }
 /**
- * When a request that failed is sent again. Absent: never. A step may have its own.
+ * When a request that failed is sent again. Absent: never. A step may have its own, which replaces this one as a whole.
  */
 export interface Retry {
   /**
@@ -289,15 +289,21 @@ export interface Retry {
    */
   attempts?: number;
   /**
-   * Milliseconds before the second attempt; doubled before each further one.
+   * Milliseconds before the second attempt at most; doubled before each further one, up to 30000. The wait itself is a random part of it, and never less than the reply's `Retry-After`.
    */
   backoff_ms?: number;
   /**
-   * HTTP statuses that are worth another attempt.
+   * HTTP statuses that are worth another attempt, beside connections that fail and requests that are not answered in time.
    *
    * @minItems 1
    */
   statuses?: number[];
+  /**
+   * HTTP methods that are sent again. A request without a good reply may have been done all the same, so list POST or PATCH only where doing it twice does no harm.
+   *
+   * @minItems 1
+   */
+  methods?: ('GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS')[];
 }
 /**
  * A command line program that runs in a container of its own for each call.
@@ -1202,20 +1208,20 @@ export interface ToolWorkflowSpec {
     [k: string]: unknown;
   };
   /**
-   * JSON Schema of the result, for clients. The gateway does not enforce it.
+   * JSON Schema of the result, told to clients and enforced: a result that does not fit fails the call.
    */
   output_schema?: {
     [k: string]: unknown;
   };
   /**
-   * The requests, in order.
+   * The requests, in order. Neighbours that only read (GET, HEAD) and do not refer to each other are sent at the same time; one that writes waits for all before it.
    *
    * @minItems 1
    * @maxItems 100
    */
   steps: Step[];
   /**
-   * The result as structure, with templates as in `body`. Absent: the reply of the last step.
+   * The result as structure, with templates as in `body`. Absent: the reply of the last step that succeeded.
    */
   output?: {
     [k: string]: unknown;
@@ -1311,7 +1317,7 @@ export interface Step {
     [k: string]: string;
   };
   /**
-   * Whether a step that failed ends the workflow, or leaves its `defaults` and goes on.
+   * Whether a step that failed ends the workflow, or leaves its `defaults` and goes on. What the caller got wrong always ends it.
    */
   on_error?: 'fail' | 'continue';
   retry?: Retry1;
@@ -1328,15 +1334,15 @@ export interface Step {
    */
   expect_status?: number[];
   /**
-   * Condition as a template of one expression; the step is skipped when it gives nothing, false, 0, or an empty text or list.
+   * Condition as a template: the step is skipped when it gives nothing, false, 0, or an empty text or list. Its variables then have no value, save for `defaults`, and its `status` is 0. With `for_each` it is asked once.
    */
   when?: string | boolean;
   /**
-   * Repeats the step for each element of a list; each variable then is a list, in the order of the elements.
+   * Repeats the step for each element of a list; each variable, and `status`, then is a list in the order of the elements. With `on_error: continue` an element that failed has its `defaults`, else null; otherwise no further element is begun.
    */
   for_each?: {
     /**
-     * List to repeat the step over: a template of one expression, or the list itself.
+     * List to repeat the step over: a template of one expression, or the list itself. What gives no list fails the step.
      */
     in: string | unknown[];
     /**
@@ -1344,34 +1350,38 @@ export interface Step {
      */
     as?: string;
     /**
-     * Requests in flight at once.
+     * Elements at work at once. More than 1 gives up the order in which requests that write arrive.
      */
     concurrency?: number;
     /**
-     * A longer list fails the step.
+     * A longer list fails the step before anything is sent.
      */
     max_items?: number;
   };
   /**
-   * Follows a list over its pages, on the same origin only.
+   * Follows a list over its pages, with GET, below the API's base URL only. All pages together may have the ApiSpec's `max_response_bytes`.
    */
   paginate?: {
     /**
-     * Where the reply names the next page: a JSONPath to its URL or cursor, or `link` for the `Link` header's `rel="next"`.
+     * Where the next page is: `link` for the `Link` header's `rel="next"`; a JSONPath to its URL or, with `param`, to its token; or `page` for a page number, until a page is empty.
      */
     next: string;
     /**
-     * Pages read at most.
+     * Query parameter that the token or page number goes to. The first page has what `query` gives it; page numbers begin with that, or with 1.
+     */
+    param?: string;
+    /**
+     * Pages read at most. Where there are more, `steps.<name>.truncated` is true.
      */
     max_pages?: number;
     /**
-     * JSONPath to the elements of a page; all pages joined are what `extract` sees.
+     * JSONPath to the elements of a page. The elements of all pages, as one list, are what `extract` sees.
      */
     collect: string;
   };
 }
 /**
- * When the step's request is sent again before it counts as failed. Absent: as the ApiSpec says.
+ * When the step's request is sent again before it counts as failed. Absent: as the ApiSpec says. `attempts: 1`: never.
  */
 export interface Retry1 {
   /**
@@ -1379,13 +1389,19 @@ export interface Retry1 {
    */
   attempts?: number;
   /**
-   * Milliseconds before the second attempt; doubled before each further one.
+   * Milliseconds before the second attempt at most; doubled before each further one, up to 30000. The wait itself is a random part of it, and never less than the reply's `Retry-After`.
    */
   backoff_ms?: number;
   /**
-   * HTTP statuses that are worth another attempt.
+   * HTTP statuses that are worth another attempt, beside connections that fail and requests that are not answered in time.
    *
    * @minItems 1
    */
   statuses?: number[];
+  /**
+   * HTTP methods that are sent again. A request without a good reply may have been done all the same, so list POST or PATCH only where doing it twice does no harm.
+   *
+   * @minItems 1
+   */
+  methods?: ('GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS')[];
 }

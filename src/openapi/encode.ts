@@ -1,7 +1,11 @@
 /** Percent-encoding (RFC 3986). */
 
+/** Section 2.3. */
+const UNRESERVED = /^[A-Za-z0-9._~-]*$/;
+
 /** Everything but the unreserved characters, so that nothing in a text can end it or begin something else. */
 export function encode(text: string): string {
+  if (UNRESERVED.test(text)) return text;
   return encodeURIComponent(text).replace(/[!'()*]/g, hex);
 }
 

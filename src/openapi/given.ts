@@ -1,4 +1,5 @@
 /** What is given for an operation, held against what the operation takes: names alone, whatever the values. */
+import { knownOf } from './known.ts';
 import type { Operation, Parameter, ParameterLocation } from './operation.ts';
 import { isNothing } from './value.ts';
 
@@ -28,6 +29,8 @@ const LOCATIONS = Object.keys(GROUPS) as ParameterLocation[];
 /** Negotiated between any client and server, which is why OpenAPI has a document say nothing of them. */
 const ALWAYS_TAKEN: ReadonlySet<string> = new Set(['accept', 'content-type']);
 
+const NOTHING: ReadonlyMap<string, unknown> = new Map();
+
 /** Names in a message; the rest is counted. */
 const MAX_LISTED = 20;
 
@@ -40,15 +43,14 @@ export function givenProblems(
   given: Given,
   options: GivenOptions = {},
 ): readonly GivenProblem[] {
-  const problems = LOCATIONS.flatMap((place) => {
-    const known = operation.parameters.filter((parameter) => parameter.in === place);
-    const present = [...givenIn(given, place).keys()];
-    const open = isOpen(operation, place, options);
-    return [
-      ...unknownOnes(operation, place, known, open ? [] : present),
-      ...missingOnes(operation, known, present),
-    ];
-  });
+  const { parameters, names } = knownOf(operation);
+  const problems: GivenProblem[] = [];
+  for (const place of LOCATIONS) {
+    const present = givenIn(given, place);
+    if (present.size > 0 && !isOpen(operation, place, options))
+      problems.push(...unknownOnes(operation, place, names[place], present));
+    if (parameters[place].length > 0) problems.push(...missingOnes(operation, parameters[place], present));
+  }
   const missing = operation.body?.required === true && given.body === undefined;
   const unexpected = operation.body === null && !isNothing(given.body);
   if (!missing && !unexpected) return problems;
@@ -58,8 +60,9 @@ export function givenProblems(
 
 /** The values that are given in one place, by name; a header's name is in lower case. */
 export function givenIn(given: Given, place: ParameterLocation): ReadonlyMap<string, unknown> {
+  const group = given[GROUPS[place]];
+  if (group === undefined) return NOTHING;
   const values = new Map<string, unknown>();
-  const group = given[GROUPS[place]] ?? {};
   for (const name of Object.keys(group)) {
     const value = group[name];
     if (!isNothing(value)) values.set(place === 'header' ? name.toLowerCase() : name, value);
@@ -76,33 +79,34 @@ function isOpen(operation: Operation, place: ParameterLocation, options: GivenOp
 function unknownOnes(
   operation: Operation,
   place: ParameterLocation,
-  known: readonly Parameter[],
-  given: readonly string[],
+  names: ReadonlySet<string>,
+  given: ReadonlyMap<string, unknown>,
 ): GivenProblem[] {
-  const names = new Set(known.map((parameter) => parameter.name));
-  const unknown = given.filter((name) => !names.has(name) && !(place === 'header' && ALWAYS_TAKEN.has(name)));
-  if (unknown.length === 0) return [];
-  const listed = [...names].slice(0, MAX_LISTED).join(', ');
+  const problems: GivenProblem[] = [];
+  for (const name of given.keys()) {
+    if (names.has(name) || (place === 'header' && ALWAYS_TAKEN.has(name))) continue;
+    const message = `${operation.id} has no ${place} parameter ${JSON.stringify(name)}; ${inWords(names)}`;
+    problems.push({ in: place, name, message });
+  }
+  return problems;
+}
+
+function inWords(names: ReadonlySet<string>): string {
+  if (names.size === 0) return 'it has none';
   const more = names.size > MAX_LISTED ? ` and ${names.size - MAX_LISTED} more` : '';
-  const has = names.size === 0 ? 'it has none' : `it has ${listed}${more}`;
-  return unknown.map((name) => ({
-    in: place,
-    name,
-    message: `${operation.id} has no ${place} parameter ${JSON.stringify(name)}; ${has}`,
-  }));
+  return `it has ${[...names].slice(0, MAX_LISTED).join(', ')}${more}`;
 }
 
 function missingOnes(
   operation: Operation,
   known: readonly Parameter[],
-  given: readonly string[],
+  given: ReadonlyMap<string, unknown>,
 ): GivenProblem[] {
-  const present = new Set(given);
-  return known
-    .filter(({ name, required, default: initial }) => required && isNothing(initial) && !present.has(name))
-    .map(({ name, in: place }) => ({
-      in: place,
-      name,
-      message: `${operation.id} needs the ${place} parameter ${JSON.stringify(name)}`,
-    }));
+  const problems: GivenProblem[] = [];
+  for (const { name, in: place, required, default: initial } of known) {
+    if (!required || !isNothing(initial) || given.has(name)) continue;
+    const message = `${operation.id} needs the ${place} parameter ${JSON.stringify(name)}`;
+    problems.push({ in: place, name, message });
+  }
+  return problems;
 }

@@ -1,7 +1,8 @@
 /** The value that a parameter has in one request. */
 import { GatewayError } from '../errors.ts';
+import { knownOf } from './known.ts';
 import { isJson } from './media-type.ts';
-import type { Parameter, ParameterLocation } from './operation.ts';
+import type { Operation, Parameter, ParameterLocation } from './operation.ts';
 import { isNothing, jsonText, plainText, type Refuse, type Shape, shapeOf } from './value.ts';
 
 /** The key of an error's details that names a parameter. */
@@ -44,14 +45,15 @@ export function contentText(mediaType: string, value: unknown, refuse: Refuse): 
  * them, in the default style.
  */
 export function parametersIn(
-  parameters: readonly Parameter[],
+  operation: Operation,
   place: 'query' | 'header' | 'cookie',
   values: ReadonlyMap<string, unknown>,
 ): readonly Parameter[] {
-  const known = parameters.filter((parameter) => parameter.in === place);
-  const names = new Set(known.map((parameter) => parameter.name));
-  const others = [...values.keys()].filter((name) => !names.has(name));
-  return [...known, ...others.map((name) => undescribed(place, name))];
+  const { parameters, names } = knownOf(operation);
+  const known = parameters[place];
+  if (values.size === 0) return known;
+  const others = [...values.keys()].filter((name) => !names[place].has(name));
+  return others.length === 0 ? known : [...known, ...others.map((name) => undescribed(place, name))];
 }
 
 /** A parameter of which the document says nothing. */

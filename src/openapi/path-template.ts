@@ -1,13 +1,17 @@
 /** A path with `{names}` in it, and what may stand in their place. */
 
-/** The parts of a path template: even ones are texts, odd ones are names. */
-function splitPath(path: string): readonly string[] {
+/** The parts of a path template: even ones are texts, encoded, odd ones are names. */
+export function splitPath(path: string): readonly string[] {
+  return rawParts(path).map((part, index) => (index % 2 === 1 ? part : encodeText(part)));
+}
+
+function rawParts(path: string): readonly string[] {
   return path.split(/\{([^{}]*)\}/);
 }
 
 /** The names in a path template, each once. */
 export function namesIn(path: string): readonly string[] {
-  return [...new Set(splitPath(path).filter((_, index) => index % 2 === 1))];
+  return [...new Set(rawParts(path).filter((_, index) => index % 2 === 1))];
 }
 
 /**
@@ -28,7 +32,7 @@ export function withoutFragment(path: string): string {
 export function pathFault(path: string): string | null {
   if (!path.startsWith('/')) return 'a path must begin with a slash';
   if (!path.isWellFormed() || CONTROL.test(path)) return 'a path may not hold control characters';
-  const template = splitPath(path);
+  const template = rawParts(path);
   const text = template.filter((_, index) => index % 2 === 0).join('x');
   if (/[{}]/.test(text)) return 'a brace of the path has no counterpart';
   if (/[?#\\]/.test(text)) return 'a path may not hold "?", "#" or "\\"; parameters belong in the query';
@@ -38,18 +42,15 @@ export function pathFault(path: string): string | null {
   return text.split('/').some(isDotSegment) ? 'a path may not hold dot segments, in any encoding' : null;
 }
 
-/** The encoded path with the encoded value of each name in its place. */
-export function renderPath(path: string, textFor: (name: string) => string): string {
-  return splitPath(path)
-    .map((part, index) => (index % 2 === 1 ? textFor(part) : encodeText(part)))
-    .join('');
-}
+/** A text that means the same to everybody, however often it is decoded. */
+export const HARMLESS = /^[A-Za-z0-9_-]*$/;
 
 /**
  * Whether a server could take a segment for a step up or to itself: `.` or `..`, in any number of encodings,
  * before a `;` that some servers cut off, or after compatibility folding (`．．`), which some file systems do.
  */
 export function isDotSegment(segment: string): boolean {
+  if (HARMLESS.test(segment)) return false;
   const decoded = decodeFully(segment);
   return decoded === null || /^\.{1,2}(;|$)/.test(decoded.normalize('NFKC'));
 }

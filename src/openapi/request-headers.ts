@@ -12,7 +12,7 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 export function buildHeaders(operation: Operation, given: Given): Record<string, string> {
   const headers: Record<string, string> = Object.create(null);
   const values = givenIn(given, 'header');
-  for (const parameter of parametersIn(operation.parameters, 'header', values)) {
+  for (const parameter of parametersIn(operation, 'header', values)) {
     const refuse = refusal('header', parameter.name);
     const shape = shapeFor(parameter, valueFor(parameter, values), refuse);
     if (shape === null && parameter.required) throw refuse('has no value');

@@ -2,19 +2,25 @@
 import { GatewayError } from '../errors.ts';
 import { encode } from './encode.ts';
 import { type Given, givenIn } from './given.ts';
+import { knownOf } from './known.ts';
 import type { Operation, Parameter } from './operation.ts';
 import { refusal, shapeFor, undescribed, valueFor } from './parameter-value.ts';
-import { CONTROL, decodeFully, isDotSegment, renderPath } from './path-template.ts';
+import { CONTROL, decodeFully, HARMLESS, isDotSegment } from './path-template.ts';
 import { pathText } from './style.ts';
 import type { Refuse, Shape } from './value.ts';
 
 /** The encoded path, which has the segments of the operation's and no other. Throws INVALID_ARGUMENTS. */
 export function buildPath(operation: Operation, given: Given, allowSlash: boolean): string {
   const values = givenIn(given, 'path');
-  const path = renderPath(operation.path, (name) => {
-    const described = operation.parameters.find((one) => one.in === 'path' && one.name === name);
-    return encodedValue(described ?? undescribed('path', name), values, allowSlash);
-  });
+  const known = knownOf(operation);
+  let path = '';
+  for (const [index, part] of known.path.entries()) {
+    if (index % 2 === 0) path += part;
+    else {
+      const described = known.parameters.path.find(({ name }) => name === part);
+      path += encodedValue(described ?? undescribed('path', part), values, allowSlash);
+    }
+  }
   // Each value is checked alone, and could still make a dot segment with what stands beside it.
   if (path.split(/\/|%2F/).some(isDotSegment)) {
     throw new GatewayError('INVALID_ARGUMENTS', `the path of ${operation.id} would have a dot segment`);
@@ -45,6 +51,7 @@ function textsIn(shape: Shape): readonly string[] {
  */
 function checkText(text: string, allowSlash: boolean, refuse: Refuse): void {
   if (text === '') throw refuse('is empty');
+  if (HARMLESS.test(text)) return;
   for (const part of allowSlash ? text.split('/') : [text]) {
     const decoded = decodeFully(part);
     if (decoded === null) throw refuse('holds percent-encoding that cannot be undone');

@@ -10,7 +10,8 @@ import { isNothing, type Refuse } from './value.ts';
 /** Each `name=value`, encoded. Throws INVALID_ARGUMENTS. */
 export function buildPairs(operation: Operation, given: Given, place: 'query' | 'cookie'): string[] {
   const values = givenIn(given, place);
-  const parameters = parametersIn(operation.parameters, place, values);
+  const parameters = parametersIn(operation, place, values);
+  if (parameters.length === 0) return [];
   const pairs = createPairs(parameters.map((parameter) => parameter.name));
   for (const parameter of parameters) {
     const refuse = refusal(place, parameter.name);

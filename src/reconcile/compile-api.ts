@@ -7,6 +7,7 @@ import type { DocumentIndex } from '../openapi/index-document.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { compileValuePattern, matchesAny } from '../policy/match.ts';
 import type { Api, CredentialRef, Inject, Matcher } from '../snapshot/snapshot.ts';
+import { retryRule } from './compile-repeat.ts';
 import { type IndexFile, indexInline } from './document-cache.ts';
 import type { Problems } from './problems.ts';
 
@@ -33,8 +34,6 @@ export function compileApi(
   if (index === null) return null;
   const { pointer, left_out } = tellLeftOut(manifest, index, problems);
   const base_url = baseUrl(spec, index, pointer, problems);
-  if (spec.retry !== undefined)
-    problems.error('/spec/retry', 'unsupported', 'retry is not available in this version', 'remove it');
   const allow_slash = (spec.allow_slash ?? []).map((text, at) =>
     problems.attempt(`/spec/allow_slash/${at}`, 'bad-pattern', () => compileValuePattern(text)),
   );
@@ -55,6 +54,7 @@ export function compileApi(
     credential: credentialOf(spec.credential),
     inject: injectOf(spec.inject),
     allow_slash: (id) => matchesAny(matchers, id),
+    retry: retryRule(spec.retry),
   };
   return { api, operations: index.operations, left_out };
 }

@@ -6,11 +6,13 @@ import { suggest } from '../manifest/suggest.ts';
 import { andList, quoted } from '../manifest/words.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { literalOperation } from '../openapi/request.ts';
-import type { Json, JsonObject, Query, Step, Template, WorkflowTool } from '../snapshot/snapshot.ts';
-import { compileReferring, type TemplatePlace } from './check-references.ts';
+import type { Json, JsonObject, Query, Step, WorkflowTool } from '../snapshot/snapshot.ts';
 import type { CompiledApi } from './compile-api.ts';
+import { forEachOf, paginationOf, retryOf } from './compile-repeat.ts';
+import { compileTemplates, type StepTemplates } from './compile-templates.ts';
 import { compileSchema } from './json-schema.ts';
 import type { Problems } from './problems.ts';
+import { stagesOf } from './stages.ts';
 
 type Spec = Manifest<'ToolWorkflow'>['spec'];
 type WrittenStep = Spec['steps'][number];
@@ -23,40 +25,46 @@ export type FindApi = (
 const DEFAULT_TIMEOUT_MS = 60_000;
 const NO_ARGUMENTS: JsonObject = { type: 'object', additionalProperties: false };
 
-/** Parts of a step that the schema knows and this version does not run: to ignore them would do something else. */
-const UNSUPPORTED = ['retry', 'when', 'for_each', 'paginate'] as const;
-
-/** null: see the problems. */
-export function compileWorkflow(
+/** null: see the problems. Yields now and then: a workflow may have as many templates as others have workflows. */
+export function* compileWorkflow(
   manifest: Manifest<'ToolWorkflow'>,
   problems: Problems,
   findApi: FindApi,
-): WorkflowTool | null {
+): Generator<void, WorkflowTool | null> {
   const { spec, name, tenant } = manifest;
   checkStepNames(spec, problems);
+  const templates = yield* compileTemplates(spec, problems);
   const input_schema = (spec.input_schema ?? NO_ARGUMENTS) as JsonObject;
   const schema = problems.attempt('/spec/input_schema', 'bad-schema', () => compileSchema(input_schema));
-  if (spec.output_schema !== undefined) {
-    problems.attempt('/spec/output_schema', 'bad-schema', () => compileSchema(spec.output_schema!));
-  }
-  const steps = spec.steps.map((step, index) => compileStep(spec, step, index, problems, findApi));
-  const after: TemplatePlace = { spec, until: spec.steps.length, pointer: '/spec/output' };
-  const output =
-    spec.output === undefined ? null : compileReferring(spec.output as Json, 'structure', after, problems);
+  const { output_schema } = spec;
+  const outputs =
+    output_schema === undefined
+      ? null
+      : problems.attempt('/spec/output_schema', 'bad-schema', () => compileSchema(output_schema));
+  yield;
+  const compiled = spec.steps.map((step, index) =>
+    compileStep(spec, step, index, templates.steps[index]!, problems, findApi),
+  );
   if (schema === null || problems.failed) return null;
+  const steps = compiled.filter((step): step is Step => step !== null);
   return {
     kind: 'workflow',
     name,
     tenant,
     description: spec.description,
     input_schema,
-    output_schema: (spec.output_schema as JsonObject | undefined) ?? null,
+    output_schema: (output_schema as JsonObject | undefined) ?? null,
     tags: spec.tags ?? [],
     category: spec.category ?? null,
     annotations: spec.annotations ?? {},
-    validate: schema.problems,
-    steps: steps.filter((step): step is Step => step !== null),
-    output,
+    validate: (args) => schema.problems(args),
+    validate_output: outputs === null ? null : (value) => outputs.problems(value, 'output'),
+    steps,
+    stages: stagesOf(
+      steps,
+      templates.steps.map(({ needs }) => needs),
+    ),
+    output: templates.output,
     timeout_ms: spec.timeout_ms ?? DEFAULT_TIMEOUT_MS,
   };
 }
@@ -79,42 +87,31 @@ function compileStep(
   spec: Spec,
   written: WrittenStep,
   index: number,
+  { needs, list, ...templates }: StepTemplates,
   problems: Problems,
   findApi: FindApi,
 ): Step | null {
   const pointer = `/spec/steps/${index}`;
-  for (const field of UNSUPPORTED) {
-    if (written[field] !== undefined)
-      problems.error(
-        `${pointer}/${field}`,
-        'unsupported',
-        `${field} is not available in this version`,
-        'remove it',
-      );
-  }
   const api = apiOf(spec, written, pointer, problems, findApi);
   const operation = api === null ? null : operationOf(written, api, pointer, problems);
-  const place: TemplatePlace = { spec, until: index, pointer };
-  const path_params = templates(written, 'path_params', place, problems);
-  const query = templates(written, 'query', place, problems);
-  const headers = templates(written, 'headers', place, problems);
-  const body = bodyOf(written, place, problems);
   const extract = extractOf(written, pointer, problems);
   checkDefaults(written, pointer, problems);
   if (api === null || operation === null) return null;
   checkParameters(written, operation, pointer, problems);
+  const paginate = paginationOf(written, operation, pointer, problems);
+  const retry = retryOf(written, api.api, operation, pointer, problems);
   return {
     name: written.name,
     api: api.api,
     operation,
-    path_params,
-    query,
-    headers,
-    body,
+    ...templates,
     extract,
     on_error: written.on_error ?? 'fail',
     defaults: (written.defaults as Record<string, Json> | undefined) ?? {},
     expect_status: written.expect_status ?? null,
+    for_each: list === null ? null : forEachOf(written, list, needs),
+    paginate,
+    retry,
   };
 }
 
@@ -240,20 +237,14 @@ function checkParameters(
     problems.error(`${pointer}/name`, 'missing-body', `${operation.id} needs a body`);
 }
 
-function bodyOf(written: WrittenStep, place: TemplatePlace, problems: Problems): Template | null {
-  const { body, body_template } = written;
-  if (body !== undefined) return compileReferring(body as Json, 'structure', below(place, 'body'), problems);
-  return body_template === undefined
-    ? null
-    : compileReferring(body_template, 'text', below(place, 'body_template'), problems);
-}
-
 function extractOf(written: WrittenStep, pointer: string, problems: Problems): Map<string, Query> {
   const extract = new Map<string, Query>();
   for (const [variable, path] of Object.entries(written.extract ?? {})) {
     const at = pointerTo(`${pointer}/extract`, variable);
     if (variable === 'status')
       problems.error(at, 'reserved-name', 'status is the HTTP status of the step', 'choose another name');
+    if (variable === 'truncated' && written.paginate !== undefined)
+      problems.error(at, 'reserved-name', 'truncated says whether pages are missing', 'choose another name');
     const query = problems.attempt(at, 'bad-jsonpath', () => compileQuery(path));
     if (query !== null) extract.set(variable, query);
   }
@@ -274,23 +265,4 @@ function checkDefaults(
     const message = `step ${quoted(name)} extracts no ${quoted(variable)}`;
     problems.error(at, 'unknown-variable', message, hint, 'key');
   }
-}
-
-function templates(
-  written: WrittenStep,
-  field: 'path_params' | 'query' | 'headers',
-  place: TemplatePlace,
-  problems: Problems,
-): Record<string, Template> {
-  const compiled: Record<string, Template> = Object.create(null);
-  for (const [name, value] of Object.entries(written[field] ?? {})) {
-    const at = below(below(place, field), name);
-    const one = compileReferring(value as Json, 'structure', at, problems);
-    if (one !== null) compiled[name] = one;
-  }
-  return compiled;
-}
-
-function below(place: TemplatePlace, segment: string): TemplatePlace {
-  return { ...place, pointer: pointerTo(place.pointer, segment) };
 }

@@ -114,7 +114,7 @@ interface Context {
   ofKind(kind: Kind): readonly Verdict[];
 }
 
-/** Yields after each manifest. */
+/** Yields after each manifest, and within large ones. */
 function* judgeAll(
   set: ManifestSet,
   previous: AppliedSet,
@@ -132,7 +132,7 @@ function* judgeAll(
   for (const kind of ORDER) {
     const keys = (kinds.get(kind) ?? []).map(({ key }) => key).sort();
     for (const key of keys) {
-      verdicts.set(key, judge(found.get(key)!, context));
+      verdicts.set(key, yield* judge(found.get(key)!, context));
       yield;
     }
     judged.set(
@@ -171,32 +171,33 @@ function withBroken(set: ManifestSet, known: KnownSet): ReadonlyMap<string, Foun
   return found;
 }
 
-function judge(found: Found, context: Context): Verdict {
+function* judge(found: Found, context: Context): Generator<void, Verdict> {
   const { manifest } = found;
   const { identity, key, file, line, column } = found;
   const place = { identity, key, file, line, column, digest: manifest?.digest ?? null };
-  if (manifest === null) return fallBack(place, found.diagnostics, 'Invalid', context);
-  const { applied, findings, blocked } = compileOne(manifest, context.previous.get(key) ?? null, context);
+  if (manifest === null) return yield* fallBack(place, found.diagnostics, 'Invalid', context);
+  const before = context.previous.get(key) ?? null;
+  const { applied, findings, blocked } = yield* compileOne(manifest, before, context);
   const own = placeFindings(manifest, findings);
   const diagnostics =
     own.length === 0 ? found.diagnostics : [...found.diagnostics, ...own].sort(compareDiagnostics);
   if (applied !== null) return { ...place, status: 'Ready', diagnostics, applied };
-  return fallBack(place, diagnostics, blocked ? 'Blocked' : 'Invalid', context);
+  return yield* fallBack(place, diagnostics, blocked ? 'Blocked' : 'Invalid', context);
 }
 
 type Place = Omit<Verdict, 'status' | 'diagnostics' | 'applied'>;
 
-function fallBack(
+function* fallBack(
   place: Place,
   diagnostics: readonly Diagnostic[],
   status: 'Invalid' | 'Blocked',
   context: Context,
-): Verdict {
+): Generator<void, Verdict> {
   const before = context.previous.get(place.key) ?? null;
   if (before === null || RIGHTS.has(place.identity.kind) || isShadow(place.identity, context))
     return { ...place, status, diagnostics, applied: null };
   // The last good version with what it needs as that is now; as it was, when the two no longer fit.
-  const renewed = compileOne(before.manifest, before, context).applied;
+  const { applied: renewed } = yield* compileOne(before.manifest, before, context);
   return { ...place, status: 'Stale', diagnostics, applied: renewed ?? before };
 }
 
@@ -213,7 +214,11 @@ interface Compiled {
   readonly blocked: boolean;
 }
 
-function compileOne(manifest: Manifest, before: Applied | null, context: Context): Compiled {
+function* compileOne(
+  manifest: Manifest,
+  before: Applied | null,
+  context: Context,
+): Generator<void, Compiled> {
   if (before !== null && isUntouched(manifest, before, context)) {
     return { applied: before, findings: before.warnings, blocked: false };
   }
@@ -229,7 +234,7 @@ function compileOne(manifest: Manifest, before: Applied | null, context: Context
     ({ resource, warnings } = before);
   } else {
     const own = createProblems();
-    resource = compileSafely(manifest, own, find, context);
+    resource = yield* compileSafely(manifest, own, find, context);
     if (own.failed) return { applied: null, findings: [...about, ...own.findings], blocked: own.blocked };
     warnings = own.findings;
   }
@@ -298,14 +303,14 @@ function sameUses(before: Applied, find: Find): boolean {
 }
 
 /** A fault of ours in one manifest does not stop the others either. */
-function compileSafely(
+function* compileSafely(
   manifest: Manifest,
   problems: Problems,
   find: Find,
   context: Context,
-): Resource | null {
+): Generator<void, Resource | null> {
   try {
-    return compileResource(manifest, problems, find, context);
+    return yield* compileResource(manifest, problems, find, context);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     problems.error(
@@ -318,19 +323,19 @@ function compileSafely(
   }
 }
 
-function compileResource(
+function* compileResource(
   manifest: Manifest,
   problems: Problems,
   find: Find,
   { deps }: Context,
-): Resource | null {
+): Generator<void, Resource | null> {
   switch (manifest.kind) {
     case 'ApiSpec': {
       const compiled = compileApi(manifest as Manifest<'ApiSpec'>, problems, deps.indexFile);
       return compiled && { kind: 'ApiSpec', compiled };
     }
     case 'ToolWorkflow': {
-      const tool = compileWorkflow(manifest as Manifest<'ToolWorkflow'>, problems, (name) => {
+      const tool = yield* compileWorkflow(manifest as Manifest<'ToolWorkflow'>, problems, (name) => {
         const api = find('ApiSpec', name);
         return 'resource' in api ? (api.resource as Extract<Resource, { kind: 'ApiSpec' }>).compiled : api;
       });

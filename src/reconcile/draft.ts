@@ -59,6 +59,7 @@ export function createDrafts({ applied, states, indexFile }: DraftDeps): DraftCh
     const file = current ?? newFile(identity, inForce, states());
     const text = stringify(manifest, { lineWidth: 0 });
     return {
+      identity,
       change: current === null ? 'add' : 'replace',
       file,
       shares_file_with: othersIn(file, identity, states()),
@@ -69,7 +70,14 @@ export function createDrafts({ applied, states, indexFile }: DraftDeps): DraftCh
 }
 
 function unreadable(diagnostics: readonly Diagnostic[]): Draft {
-  return { change: 'add', file: null, shares_file_with: [], manifest_yaml: null, diagnostics };
+  return {
+    identity: null,
+    change: 'add',
+    file: null,
+    shares_file_with: [],
+    manifest_yaml: null,
+    diagnostics,
+  };
 }
 
 function draftRemoval(
@@ -82,7 +90,7 @@ function draftRemoval(
   const diagnostics = compileBeside(keyOf(identity), null, inForce, deps);
   const file = fileOf(identity, states);
   const shares_file_with = othersIn(file, identity, states);
-  return { change: 'remove', file, shares_file_with, manifest_yaml: null, diagnostics };
+  return { identity, change: 'remove', file, shares_file_with, manifest_yaml: null, diagnostics };
 }
 
 function readBody(asked: AskedChange, documents: readonly Located[], inForce: AppliedSet): Asked {

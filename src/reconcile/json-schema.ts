@@ -1,4 +1,4 @@
-/** JSON Schemas that manifests hold (`input_schema`, `arguments`): compiled once for each text, whoever uses it. */
+/** JSON Schemas that manifests hold (`input_schema`, `output_schema`, `arguments`): compiled once for each text, whoever uses it. */
 import { Ajv, type ErrorObject, MissingRefError, type ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
@@ -8,9 +8,15 @@ import { nounsOfType, orList, quoted } from '../manifest/words.ts';
 import { isPattern, isPlainSchema } from './plain-schema.ts';
 import { Fault } from './problems.ts';
 
+/** What is held against a schema: the arguments of a call, or the output of a workflow. */
+export type Whole = 'arguments' | 'output';
+
 export interface ArgumentsSchema {
-  /** The problems, each `pointer: message`, {@link MAX_PROBLEMS} at most; empty when the value fits. */
-  problems(value: unknown): string[];
+  /**
+   * The problems, each `pointer: message`, {@link MAX_PROBLEMS} at most; empty when the value fits. `of` is what the
+   * whole value is called.
+   */
+  problems(value: unknown, of?: Whole): string[];
   fits(value: unknown): boolean;
 }
 
@@ -68,7 +74,8 @@ export function compileSchema(schema: object): ArgumentsSchema {
   };
   const compiled: ArgumentsSchema = {
     fits,
-    problems: (value) => (fits(value) ? [] : (validate?.errors ?? []).slice(0, MAX_PROBLEMS).map(describe)),
+    problems: (value, of = 'arguments') =>
+      fits(value) ? [] : (validate?.errors ?? []).slice(0, MAX_PROBLEMS).map((error) => describe(error, of)),
   };
   cache.set(text, new WeakRef(compiled));
   forgotten.register(compiled, text);
@@ -194,8 +201,10 @@ function find(schema: object, isMeant: (key: string, value: unknown) => boolean)
 }
 
 /** Says what was expected; never the value, which may be a secret in the wrong place. */
-function describe({ instancePath, message, keyword, params }: ErrorObject): string {
-  const where = instancePath === '' ? 'arguments' : instancePath;
+function describe({ instancePath, message, keyword, params }: ErrorObject, of: Whole): string {
+  const where = instancePath === '' ? of : instancePath;
+  if (keyword === 'additionalProperties' && of === 'output')
+    return `${where}: has a member that the schema does not allow`;
   if (keyword === 'additionalProperties')
     return `${where}: there is no argument ${JSON.stringify(params.additionalProperty)}`;
   if (keyword === 'required') return `${where}: ${params.missingProperty} is missing`;

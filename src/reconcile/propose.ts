@@ -4,7 +4,9 @@
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { GatewayError } from '../errors.ts';
 import { type Git, GitError } from './git.ts';
+import { ProposalConflict, type Proposed } from './status.ts';
 
 export interface ProposalTarget {
   /** What git fetches from and pushes to: a path or a URL. Credentials come from the environment's git configuration. */
@@ -22,32 +24,44 @@ export interface ProposalTarget {
 export interface Proposal {
   /** Below the directory of manifests. */
   readonly file: string;
-  /** null: the file is deleted. */
-  readonly content: string | null;
+  /** The file's text from what it is on the base branch, null where it is not there; giving null deletes it. */
+  readonly edit: (current: string | null) => string | null;
   /** The operator, as the author of the commit. */
   readonly author: { readonly name: string; readonly email: string };
-  readonly subject: string;
+  /** The commit's message: its first line is the subject. */
+  readonly message: string;
   /** Ends the name of the branch; unique. */
   readonly id: string;
-}
-
-export interface Proposed {
-  readonly branch: string;
-  readonly commit: string;
+  /** Hears of the commit before it leaves this machine. What it throws ends the proposal. */
+  readonly announce: (proposed: Proposed) => Promise<void>;
 }
 
 const PUSH_MS = 120_000;
+/** Proposals that wait for the one that is being made. */
+const MAX_WAITING = 8;
+/** Bytes of a file that a proposal edits: what the gateway would read. */
+const MAX_FILE_BYTES = 8 * 1024 * 1024;
 const COMMITTER = { GIT_COMMITTER_NAME: 'seal-gateway', GIT_COMMITTER_EMAIL: 'seal-gateway@localhost' };
 
 /**
- * Makes proposals, one after the other. Rejects with GitError; nothing is pushed then. Each has a branch of its own,
- * so that proposals made at the same time never lose each other's.
+ * Makes proposals, one after the other. Rejects with GitError, {@link ProposalConflict} or OVERLOADED; nothing is pushed
+ * then. Each has a branch of its own, so that proposals made at the same time never lose each other's.
  */
 export function createProposals(target: ProposalTarget, git: Git): (proposal: Proposal) => Promise<Proposed> {
   const gitDir = join(target.cache_dir, 'proposals.git');
   let last: Promise<unknown> = Promise.resolve();
-  return (proposal) => {
-    const next = last.then(() => propose(target, gitDir, proposal, git));
+  let waiting = 0;
+  return async (proposal) => {
+    if (waiting > MAX_WAITING) {
+      const message = `${MAX_WAITING} proposals wait for git already; try again`;
+      throw new GatewayError('OVERLOADED', message, { retry_after_seconds: 5 });
+    }
+    waiting += 1;
+    const next = last
+      .then(() => propose(target, gitDir, proposal, git))
+      .finally(() => {
+        waiting -= 1;
+      });
     last = next.catch(() => {});
     return next;
   };
@@ -59,7 +73,7 @@ async function propose(
   proposal: Proposal,
   git: Git,
 ): Promise<Proposed> {
-  const { file, content, author, subject, id } = proposal;
+  const { file, edit, author, message, id, announce } = proposal;
   const path = pathOf(target.path, file);
   const base = await fetchBase(target, gitDir, git);
   const scratch = mkdtempSync(join(target.cache_dir, 'index-'));
@@ -70,16 +84,18 @@ async function propose(
       ...(input !== undefined && { input }),
     });
   try {
+    const current = await readText(git, gitDir, base, path);
+    const content = edit(current);
+    if (content === current) throw new ProposalConflict('the base branch says this already');
     await run(['read-tree', base]);
     // An entry of mode 0 removes the file.
     const blob =
       content === null ? '0'.repeat(base.length) : await run(['hash-object', '-w', '--stdin'], content);
     await run(['update-index', '--index-info'], `${content === null ? 0 : 100644} ${blob}\t${path}\n`);
     const tree = await run(['write-tree']);
-    if (tree === (await run(['rev-parse', `${base}^{tree}`])))
-      throw new GitError('the repository says this already', null);
-    const commit = await run(['commit-tree', tree, '-p', base], `${subject}\n`);
+    const commit = await run(['commit-tree', tree, '-p', base], `${message}\n`);
     const branch = `${target.branch_prefix}${id}`;
+    await announce({ branch, commit });
     // An empty expected value: the branch must not be there yet.
     await git.run(
       [
@@ -101,6 +117,17 @@ async function propose(
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** The text of a file in a commit; null: it is not there. */
+async function readText(git: Git, gitDir: string, commit: string, path: string): Promise<string | null> {
+  const entry = await git.text(['--git-dir', gitDir, 'ls-tree', '-z', '-l', commit, '--', path]);
+  if (entry === '') return null;
+  const [mode = '', type = '', id = '', size = ''] = entry.split(/\s+/, 4);
+  if (type !== 'blob' || mode === '120000')
+    throw new GitError(`${path} is no plain file in the repository`, null);
+  if (Number(size) > MAX_FILE_BYTES) throw new GitError(`${path} is too large to be edited`, null);
+  return (await git.run(['--git-dir', gitDir, 'cat-file', 'blob', id])).toString('utf8');
 }
 
 async function fetchBase(

@@ -1,6 +1,7 @@
 /** What the reconciler says of itself: of the whole, and of each manifest. */
 import type { Diagnostic } from '../manifest/diagnostic.ts';
 import type { Kind } from '../manifest/kind.ts';
+import type { Identity } from '../manifest/manifest.ts';
 import type { ManifestStatus } from './compile.ts';
 
 export interface ManifestState {
@@ -87,8 +88,10 @@ export interface AskedChange {
 
 /** The same change as a manifest, for git. */
 export interface Draft {
+  /** Whose manifest it is; null: it cannot be told. */
+  readonly identity: Identity | null;
   readonly change: 'add' | 'replace' | 'remove';
-  /** Where the manifest is or belongs, below the root; null: it cannot be told who it is. */
+  /** Where the manifest is or belongs, below the root; null: it is nowhere, or cannot be told who it is. */
   readonly file: string | null;
   /** Other manifests that stand in this file. */
   readonly shares_file_with: readonly string[];
@@ -100,3 +103,35 @@ export interface Draft {
 
 /** Says what would make a change in git; nothing is applied and nothing written. */
 export type DraftChange = (asked: AskedChange) => Promise<Draft>;
+
+/** A draft that could be in force once it is merged. */
+export interface SoundDraft extends Draft {
+  readonly identity: Identity;
+  readonly file: string;
+}
+
+/** Who asks; the author of the commit. */
+export interface ProposalAuthor {
+  readonly subject: string;
+  /** From the claims of the operator's token; null: it does not say. */
+  readonly name: string | null;
+  readonly email: string | null;
+}
+
+export interface Proposed {
+  readonly branch: string;
+  readonly commit: string;
+}
+
+/** The base branch is not where the gateway is, or says already what was asked. */
+export class ProposalConflict extends Error {}
+
+/**
+ * Commits a draft to a branch of its own; the runtime is not touched. Rejects with {@link ProposalConflict}, or a
+ * GatewayError: UPSTREAM_FAILED (git said no), OVERLOADED, AUDIT_UNAVAILABLE.
+ */
+export type ProposeChange = (
+  draft: SoundDraft,
+  action: AskedChange['action'],
+  author: ProposalAuthor,
+) => Promise<Proposed>;

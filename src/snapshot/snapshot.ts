@@ -24,6 +24,7 @@ export interface TemplateContext {
   readonly input: Readonly<Record<string, unknown>>;
   /** What earlier steps left: their extracted variables and `status`. */
   readonly steps: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** The element of `for_each`, whatever name templates call it by. */
   readonly item?: unknown;
 }
 
@@ -82,9 +83,50 @@ export interface Api {
   readonly inject: Inject;
   /** Whether a path value of this operation may hold a slash, which is then sent as %2F. */
   readonly allow_slash: Matcher;
+  /** Of requests for which nothing else is said; null: each is sent once. */
+  readonly retry: RetryRule | null;
 }
 
-/** One HTTP request of a workflow. */
+/** When and how often a request that failed is sent again. */
+export interface Retry {
+  /** How often it is sent in all, 2 at least. */
+  readonly attempts: number;
+  /** The longest wait before the second attempt; doubled before each further one. */
+  readonly backoff_ms: number;
+  /** Replies that are worth another attempt, beside connections that fail. */
+  readonly statuses: readonly number[];
+}
+
+/** A {@link Retry} that is for some methods alone. */
+export interface RetryRule extends Retry {
+  readonly methods: readonly string[];
+}
+
+/** The list that a step is repeated over. */
+export interface ForEach {
+  readonly list: Template;
+  /** Elements at work at once. */
+  readonly concurrency: number;
+  readonly max_items: number;
+  /** Whose fault an unfit list is: the caller's where it is made of `input` alone, else the upstream's. */
+  readonly blame: 'INVALID_ARGUMENTS' | 'UPSTREAM_FAILED';
+}
+
+/** Where the next page is (one of). `param` is a query parameter. */
+export type NextPage =
+  | { readonly kind: 'link' }
+  | { readonly kind: 'url'; readonly query: Query }
+  | { readonly kind: 'token'; readonly query: Query; readonly param: string }
+  | { readonly kind: 'number'; readonly param: string };
+
+export interface Pagination {
+  readonly next: NextPage;
+  readonly max_pages: number;
+  /** The elements of one page. */
+  readonly collect: Query;
+}
+
+/** One HTTP request of a workflow, or several alike: for each element of a list, or for each page. */
 export interface Step {
   readonly name: string;
   readonly api: Api;
@@ -100,6 +142,12 @@ export interface Step {
   readonly defaults: Readonly<Record<string, Json>>;
   /** Statuses that count as success; null: any 2xx. */
   readonly expect_status: readonly number[] | null;
+  /** The step is skipped when this gives nothing, false, 0, or an empty text or list; null: it always runs. */
+  readonly when: Template | null;
+  readonly for_each: ForEach | null;
+  readonly paginate: Pagination | null;
+  /** null: the request is sent once. */
+  readonly retry: Retry | null;
 }
 
 export interface Annotations {
@@ -124,7 +172,12 @@ export interface WorkflowTool extends ToolBase {
   readonly output_schema: JsonObject | null;
   /** The problems of these arguments, each `pointer: message`; empty when they fit the input schema. */
   validate(args: unknown): string[];
+  /** The problems of this output; empty when it fits the output schema. null: there is no such schema. */
+  readonly validate_output: ((output: unknown) => string[]) | null;
+  /** As written. */
   readonly steps: readonly Step[];
+  /** The same steps in the same order; those of one stage run at the same time. */
+  readonly stages: readonly (readonly Step[])[];
   /** null: the last reply is the output. */
   readonly output: Template | null;
   readonly timeout_ms: number;

@@ -1,5 +1,5 @@
 /**
- * Part of `make bench`: signed calls through a workflow of one step, beside the floor (`floor.ts`), in one run. Both are asked
+ * `make bench`: signed calls through a workflow of one step, beside the floor (`floor.ts`), in one run. Both are asked
  * in turn, round by round, so that what disturbs the machine disturbs both. Prints a table, writes bench.json, gates
  * nothing. About a minute; `BENCH_FULL=1` makes the memory test 100,000 calls long.
  */
@@ -188,7 +188,7 @@ async function main(): Promise<void> {
     const memory = await measureMemory(gateway, ask);
     const goals = summary(speeds, memory);
     print(speeds, memory, goals);
-    writeResults({ speeds, memory, goals });
+    writeResults('bench.json', { speeds, memory, goals });
   } finally {
     for (const process of running.reverse()) await process.stop();
     rmSync(dir, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 /**
- * Part of `make bench`: a directory of 10,000 manifests, beside a floor that reads and parses the same files in the same
+ * `make bench`: a directory of 10,000 manifests, beside a floor that reads and parses the same files in the same
  * run, before and after; then the event loop of a whole gateway that answers signed calls while files change. Prints a
- * table, adds to bench.json, gates nothing. About two minutes.
+ * table, writes bench.reconcile.json, gates nothing. About two minutes.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -141,7 +141,7 @@ async function main(): Promise<void> {
     mkdirSync(join(dir, 'gateway'));
     const calls = await callWhile(join(dir, 'gateway'));
     print(floors, made, calls);
-    writeResults({ reconcile: { floor_ms: rounded(floorOf(floors)), floors, ...made, calls } });
+    writeResults('bench.reconcile.json', { floor_ms: rounded(floorOf(floors)), floors, ...made, calls });
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

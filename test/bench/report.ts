@@ -1,8 +1,6 @@
-/** How a benchmark tells what it measured: tables for people, bench.json for programs. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+/** How a benchmark tells what it measured: a table for people, a JSON file for programs. */
+import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-
-const FILE = 'bench.json';
 
 export type Row = readonly (string | number)[];
 
@@ -12,16 +10,15 @@ export function printTable(rows: readonly Row[]): void {
     console.log(`  ${row.map((cell, i) => String(cell).padStart(widths[i]!)).join('   ')}`);
 }
 
-/** Puts the results of one benchmark beside those of the others. */
-export function writeResults(results: Readonly<Record<string, unknown>>): void {
-  const others = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8')) : {};
+/** Writes the results, and on what machine they were measured. */
+export function writeResults(file: string, results: Readonly<Record<string, unknown>>): void {
   const machine = {
     node: process.version,
     platform: process.platform,
     arch: process.arch,
     cores: availableParallelism(),
   };
-  writeFileSync(FILE, `${JSON.stringify({ ...others, machine, ...results }, null, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify({ machine, ...results }, null, 2)}\n`);
 }
 
 /** Two decimal places. */

@@ -1,4 +1,4 @@
-/** The upstream, a process of its own: one JSON reply for every request. */
+/** The upstream, a process of its own: one JSON reply for every request, at once or after `wait_ms` of the query. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -14,9 +14,14 @@ const REPLY = JSON.stringify({
   ],
 });
 
-const server = createServer({ keepAliveTimeout: 65_000 }, (_, response) => {
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': REPLY.length });
-  response.end(REPLY);
+const server = createServer({ keepAliveTimeout: 65_000 }, ({ url = '' }, response) => {
+  const answer = (): void => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': REPLY.length });
+    response.end(REPLY);
+  };
+  const wait_ms = url.indexOf('wait_ms=');
+  if (wait_ms < 0) answer();
+  else setTimeout(answer, Number.parseInt(url.slice(wait_ms + 'wait_ms='.length), 10));
 });
 server.listen(0, '127.0.0.1', () => {
   process.send?.({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });

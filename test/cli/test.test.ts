@@ -182,6 +182,89 @@ describe('a case of a workflow', () => {
   });
 });
 
+describe('a case of a workflow of many requests', () => {
+  const manifests: Files = {
+    ...MANIFESTS,
+    'all.yaml': `apiVersion: seal.gateway/v1
+kind: ToolWorkflow
+metadata: {name: customer.all}
+spec:
+  description: A tool.
+  api_spec: crm
+  input_schema: {type: object, properties: {again: {type: boolean}}}
+  steps:
+    - name: list
+      method: GET
+      path: /customers
+      retry: {attempts: 3, backoff_ms: 30000}
+      paginate: {next: link, collect: "$[*]"}
+      extract: {ids: "$[*].id"}
+    - name: each
+      operation_id: getCustomer
+      path_params: {customer_id: "{{item}}"}
+      for_each: {in: "{{steps.list.ids}}", concurrency: 8}
+      extract: {name: "$.name"}
+      on_error: continue
+    - name: again
+      method: GET
+      path: /customers
+      when: "{{input.again}}"
+  output: {names: "{{steps.each.name}}", truncated: "{{steps.list.truncated}}"}
+`,
+  };
+  const page = (id: number, next?: string) => ({
+    body: [{ id }],
+    ...(next !== undefined && { headers: { link: `<${next}>; rel="next"` } }),
+  });
+  const replies = {
+    list: [
+      page(1, 'https://crm.invalid/deep/v1/customers?page=2'),
+      page(2, '/deep/v1/customers?page=3'),
+      page(3),
+    ],
+    each: [{ body: { name: 'Ada' } }, { status: 404 }, { body: { name: 'Grace' } }],
+  };
+  const output = { names: ['Ada', null, 'Grace'], truncated: false };
+  const failure = async (one: object): Promise<string | undefined> => {
+    const { code, lines } = await run({ workflows: [{ tool: 'customer.all', output, ...one }] }, manifests);
+    return code === 0 ? undefined : lines[1]?.trim();
+  };
+
+  test('takes the replies of its pages and elements in order', async () => {
+    expect(await failure({ replies })).toBeUndefined();
+  });
+
+  test('does not wait for another attempt', { timeout: 20_000 }, async () => {
+    const [first, ...more] = replies.list;
+    const list = [
+      { status: 503 },
+      { disconnect: true },
+      first,
+      { status: 429, headers: { 'retry-after': '9' } },
+      ...more,
+    ];
+    expect(await failure({ replies: { ...replies, list } })).toBeUndefined();
+    const down = [{ status: 503 }, { status: 503 }, { disconnect: true }];
+    expect(
+      await failure({ replies: { list: down }, output: undefined, error: 'UPSTREAM_FAILED' }),
+    ).toBeUndefined();
+  });
+
+  test('tells of replies that nobody took', async () => {
+    expect(await failure({ replies: { ...replies, again: [{}] } })).toBe(
+      'no request took the last replies of step again',
+    );
+    expect(
+      await failure({ replies: { ...replies, again: [{}] }, arguments: { again: true } }),
+    ).toBeUndefined();
+  });
+
+  test('goes to no other origin', async () => {
+    const list = [page(1, 'https://evil.invalid/deep/v1/customers'), page(2)];
+    expect(await failure({ replies: { list }, output: undefined, error: 'UPSTREAM_FAILED' })).toBeUndefined();
+  });
+});
+
 describe('a run', () => {
   test('counts, names what has no name, and is JSON on demand', async () => {
     const spec = {

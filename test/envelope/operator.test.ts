@@ -29,7 +29,14 @@ describe('a good token', () => {
     ['a list with what is no role', [7, null, { a: 1 }, 'aegis:admin'], 'aegis:admin'],
   ])('with %s is an operator', async (_, aegis_role, role) => {
     const token = operatorToken(key, operatorClaims({ aegis_role }));
-    expect(await verify(token)).toEqual({ subject: 'olga@example.com', role });
+    expect(await verify(token)).toEqual({ subject: 'olga@example.com', role, name: null, email: null });
+  });
+
+  test('may say what its operator is called, and where mail goes', async () => {
+    const said = { name: 'Olga Operator', email: 'olga@mail.example' };
+    expect(await verify(operatorToken(key, operatorClaims(said)))).toMatchObject(said);
+    const odd = operatorToken(key, operatorClaims({ name: '', email: ['olga@mail.example'] }));
+    expect(await verify(odd)).toMatchObject({ name: null, email: null });
   });
 
   test.each([

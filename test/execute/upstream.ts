@@ -61,6 +61,7 @@ export function apiOf(url: string, more: Partial<Api> = {}): Api {
     credential: { kind: 'none' },
     inject: { kind: 'bearer' },
     allow_slash: () => false,
+    retry: null,
     ...more,
   };
 }

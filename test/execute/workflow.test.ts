@@ -37,6 +37,10 @@ function stepOf(given: GivenStep): Step {
     on_error: given.on_error ?? 'fail',
     defaults: given.defaults ?? {},
     expect_status: given.expect_status ?? null,
+    when: null,
+    for_each: null,
+    paginate: null,
+    retry: null,
   };
 }
 
@@ -44,6 +48,7 @@ function toolOf(
   steps: (Step | GivenStep)[],
   more: { output?: Json; timeout_ms?: number } = {},
 ): WorkflowTool {
+  const built = steps.map((step) => ('operation' in step ? step : stepOf(step)));
   return {
     kind: 'workflow',
     name: 'customer.tool',
@@ -55,7 +60,9 @@ function toolOf(
     category: null,
     annotations: {},
     validate: () => [],
-    steps: steps.map((step) => ('operation' in step ? step : stepOf(step))),
+    validate_output: null,
+    steps: built,
+    stages: built.map((step) => [step]),
     output: more.output === undefined ? null : compileTemplate(more.output),
     timeout_ms: more.timeout_ms ?? 10_000,
   };
@@ -175,6 +182,7 @@ describe('runWorkflow', () => {
         method: 'GET',
         host,
         path: '/customers',
+        attempts: 1,
         response_bytes: 42,
       },
       {
@@ -184,6 +192,7 @@ describe('runWorkflow', () => {
         method: 'GET',
         host,
         path: '/customers/{customer_id}/invoices',
+        attempts: 1,
         response_bytes: 39,
       },
       {
@@ -193,6 +202,7 @@ describe('runWorkflow', () => {
         method: 'POST',
         host,
         path: '/customers/{customer_id}/notes',
+        attempts: 1,
         response_bytes: 11,
       },
     ]);
@@ -525,8 +535,9 @@ describe('time', () => {
 
   it('does nothing for a caller that has gone before', async () => {
     const { api, upstream } = await routes({ '/a': [200, 1] });
+    const guarded: Api = { ...api, credential: { kind: 'static_ref', key: 'k' } };
     const credentials = () => expect.fail('asked for a credential');
-    const { output } = run(toolOf([{ name: 'a', api, path: '/a' }]), {
+    const { output } = run(toolOf([{ name: 'a', api: guarded, path: '/a' }]), {
       signal: AbortSignal.abort(),
       deps: { credentials },
     });
@@ -536,8 +547,9 @@ describe('time', () => {
 
   it('does not wait for a credential beyond it', async () => {
     const { api, upstream } = await routes({ '/a': [200, 1] });
+    const guarded: Api = { ...api, credential: { kind: 'static_ref', key: 'k' } };
     const credentials = () => new Promise<never>(() => undefined);
-    const { output } = run(toolOf([{ name: 'a', api, path: '/a' }], { timeout_ms: 30 }), {
+    const { output } = run(toolOf([{ name: 'a', api: guarded, path: '/a' }], { timeout_ms: 30 }), {
       deps: { credentials },
     });
     expect((await rejection(output)).name).toBe('UPSTREAM_TIMEOUT');

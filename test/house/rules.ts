@@ -44,7 +44,13 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
   // The thread that writes is the one that links (docs/decisions/0003).
   store: [types('audit'), values('audit/chain.ts', 'GENESIS', 'hashEvent')],
   credentials: [MODEL, all('openapi')],
-  execute: [MODEL, all('openapi'), all('credentials/secret.ts')],
+  execute: [
+    MODEL,
+    all('openapi'),
+    all('credentials/secret.ts'),
+    // What a message shows of a reply is redacted as arguments are (docs/decisions/0010).
+    values('audit/redact.ts', 'REDACTED', 'redactArguments'),
+  ],
   invoke: [
     all('envelope'),
     all('policy'),

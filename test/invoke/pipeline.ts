@@ -205,7 +205,7 @@ function issuerOf(changes: Partial<Issuer> = {}): Issuer {
 
 /** One GET of the upstream, whose reply is the result. */
 function toolOf(upstream: Upstream, changes: Partial<WorkflowTool> = {}): WorkflowTool {
-  return {
+  const tool: Omit<WorkflowTool, 'stages'> = {
     kind: 'workflow',
     name: 'crm.read',
     tenant: null,
@@ -216,6 +216,7 @@ function toolOf(upstream: Upstream, changes: Partial<WorkflowTool> = {}): Workfl
     category: 'crm',
     annotations: { read_only: true },
     validate: (args) => ('bad' in (args as object) ? ['/bad: is not expected'] : []),
+    validate_output: null,
     steps: [
       {
         name: 'read',
@@ -229,10 +230,15 @@ function toolOf(upstream: Upstream, changes: Partial<WorkflowTool> = {}): Workfl
         on_error: 'fail',
         defaults: {},
         expect_status: null,
+        when: null,
+        for_each: null,
+        paginate: null,
+        retry: null,
       },
     ],
     output: null,
     timeout_ms: 10_000,
     ...changes,
   };
+  return { stages: tool.steps.map((step) => [step]), ...tool };
 }

@@ -12,7 +12,7 @@ spec:
   headers: {Accept: application/json}
   timeout_ms: 5000
   max_response_bytes: 1000
-  retry: {attempts: 2, backoff_ms: 100, statuses: [503]}
+  retry: {attempts: 2, backoff_ms: 100, statuses: [503], methods: [GET]}
   egress: {allow_private: true, allow_hosts: [crm.example]}
   explorer: {operations: ["list*"], methods: [GET]}
   allow_slash: ["get*"]
@@ -33,12 +33,12 @@ spec:
       body: {a: 1}
       extract: {id: "$.id"}
       on_error: continue
-      retry: {attempts: 2, backoff_ms: 100, statuses: [503]}
+      retry: {attempts: 2, backoff_ms: 100, statuses: [503], methods: [GET]}
       defaults: {id: null}
       expect_status: [200]
       when: true
       for_each: {in: "{{input.ids}}", as: one, concurrency: 2, max_items: 10}
-      paginate: {next: link, max_pages: 3, collect: "$.data"}
+      paginate: {next: "$.next", param: cursor, max_pages: 3, collect: "$.data"}
     - name: note
       method: POST
       path: /notes

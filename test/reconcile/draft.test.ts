@@ -79,6 +79,7 @@ describe('a new manifest', () => {
   test('is written out from a name and the fields of its spec', async () => {
     const draft = await drafts();
     expect(await draft({ body: { name: 'customer.all', ...LIST } })).toEqual({
+      identity: { kind: 'ToolWorkflow', tenant: null, name: 'customer.all' },
       change: 'add',
       file: 'workflows/customer.all.yaml',
       shares_file_with: [],
@@ -200,6 +201,7 @@ describe('a manifest that is there', () => {
       expect.stringMatching(/^workflows\/mixed\.yaml:1:\d+: there is no ApiSpec "crm"/),
     ]);
     expect(await draft({ action: 'remove', name: 'customer.list' })).toEqual({
+      identity: { kind: 'ToolWorkflow', tenant: null, name: 'customer.list' },
       change: 'remove',
       file: 'workflows/mixed.yaml',
       shares_file_with: ['SecurityContext reader'],

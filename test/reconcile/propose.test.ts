@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createGit } from '../../src/reconcile/git.ts';
 import { createProposals, type Proposal } from '../../src/reconcile/propose.ts';
@@ -32,12 +32,28 @@ function setUp() {
   return {
     run: (...args: string[]) => run('--git-dir', repo, ...args),
     propose: createProposals(target, git),
+    link(path: string, to: string) {
+      run('-C', work, 'pull', '-q', repo, 'main');
+      mkdirSync(dirname(join(work, path)), { recursive: true });
+      symlinkSync(to, join(work, path));
+      run('-C', work, 'add', '.');
+      run('-C', work, '-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '-q', '-m', 'link');
+      run('-C', work, 'push', '-q', repo, 'main');
+    },
   };
 }
 
 function aProposal(id: string, more: Partial<Proposal> = {}): Proposal {
   const author = { name: 'Olga Operator', email: 'olga@example.com' };
-  return { file: 'crm.yaml', content: 'kind: ApiSpec\n', author, subject: 'Add ApiSpec crm', id, ...more };
+  return {
+    file: 'crm.yaml',
+    edit: () => 'kind: ApiSpec\n',
+    author,
+    message: 'Add ApiSpec crm',
+    id,
+    announce: async () => {},
+    ...more,
+  };
 }
 
 test('a change is a commit on a branch of its own, by its operator; main stays as it was', async () => {
@@ -58,7 +74,7 @@ test('proposals made at the same time do not lose each other', async () => {
   const { run, propose } = setUp();
   const ids = Array.from({ length: 8 }, (_, index) => `p${index}`);
   const made = await Promise.all(
-    ids.map((id) => propose(aProposal(id, { file: `workflows/${id}.yaml`, content: `${id}\n` }))),
+    ids.map((id) => propose(aProposal(id, { file: `workflows/${id}.yaml`, edit: () => `${id}\n` }))),
   );
   for (const [index, { commit }] of made.entries()) {
     expect(run('show', `${commit}:gateway.d/workflows/${ids[index]}.yaml`)).toBe(ids[index]);
@@ -70,7 +86,7 @@ test('a deletion, and a change that changes nothing', async () => {
   const { run, propose } = setUp();
   const { commit } = await propose(aProposal('1'));
   run('update-ref', 'refs/heads/main', commit);
-  const removed = await propose(aProposal('2', { content: null }));
+  const removed = await propose(aProposal('2', { edit: () => null }));
   expect(run('ls-tree', '-r', '--name-only', removed.commit)).toBe('README.md');
   await expect(propose(aProposal('3'))).rejects.toThrow('says this already');
 });
@@ -78,8 +94,42 @@ test('a deletion, and a change that changes nothing', async () => {
 test('a branch that is there is not overwritten', async () => {
   const { run, propose } = setUp();
   const { commit } = await propose(aProposal('1'));
-  await expect(propose(aProposal('1', { content: 'other\n' }))).rejects.toThrow(/git push/);
+  await expect(propose(aProposal('1', { edit: () => 'other\n' }))).rejects.toThrow(/git push/);
   expect(run('rev-parse', 'refs/heads/seal/1')).toBe(commit);
+});
+
+test('the edit sees the file to the last blank, and its commit is announced before it is pushed', async () => {
+  const { run, propose } = setUp();
+  const text = '\n# first\nkind: ApiSpec\n\n';
+  const { commit } = await propose(aProposal('1', { edit: () => text }));
+  run('update-ref', 'refs/heads/main', commit);
+  const seen: unknown[] = [];
+  const announce: Proposal['announce'] = async ({ branch }) => {
+    seen.push(run('branch', '--list', branch));
+    throw new Error('no audit');
+  };
+  const edit = (current: string | null): string => {
+    seen.push(current);
+    return 'other\n';
+  };
+  await expect(propose(aProposal('2', { edit, announce }))).rejects.toThrow('no audit');
+  expect(seen).toEqual([text, '']);
+  expect(run('branch', '--list', 'seal/2')).toBe('');
+});
+
+test('what is no plain file is not written over', async () => {
+  const { run, propose, link } = setUp();
+  link('gateway.d/crm.yaml', '/etc/passwd');
+  await expect(propose(aProposal('1'))).rejects.toThrow('no plain file');
+  expect(run('branch', '--list', 'seal/*')).toBe('');
+});
+
+test('a queue that git does not keep up with is not joined', async () => {
+  const { propose } = setUp();
+  const all = Array.from({ length: 12 }, (_, n) => propose(aProposal(`${n}`, { file: `${n}.yaml` })));
+  const settled = await Promise.allSettled(all);
+  const refused = settled.filter((one) => one.status === 'rejected').map(({ reason }) => reason.name);
+  expect(refused).toEqual(['OVERLOADED', 'OVERLOADED', 'OVERLOADED']);
 });
 
 test.each(['../x.yaml', '.git/config', 'a/../../x.yaml', 'x\n.yaml'])(

@@ -10,7 +10,7 @@ import { type ApplicationDeps, createApplication, createRouter } from '../applic
 import { addEvents, type EventsDeps } from './events.ts';
 import { type OperatorDeps, requireOperator } from './operator.ts';
 import { addResources, type ResourcesDeps } from './resources.ts';
-import { refuseWrites, type WritesDeps } from './writes.ts';
+import { answerWrites, type WritesDeps } from './writes.ts';
 
 export type ControlPlaneDeps = ApplicationDeps & OperatorDeps & ResourcesDeps & EventsDeps & WritesDeps;
 
@@ -25,7 +25,7 @@ export function createControlPlane(deps: ControlPlaneDeps): Koa {
   addEvents(router, deps);
   return createApplication(router, deps, {
     challenge: 'Bearer',
-    before: [answerHealth, limitInFlight(), requireOperator(deps), refuseWrites(deps)],
+    before: [answerHealth, limitInFlight(), requireOperator(deps), answerWrites(deps)],
   });
 }
 

@@ -7,6 +7,8 @@ import { foreignReason } from './loopback.ts';
 
 export interface Operator {
   readonly subject: string;
+  readonly name: string | null;
+  readonly email: string | null;
 }
 
 export interface OperatorDeps {
@@ -15,7 +17,7 @@ export interface OperatorDeps {
   readonly development: boolean;
 }
 
-const DEVELOPER: Operator = { subject: 'development' };
+const DEVELOPER: Operator = { subject: 'development', name: null, email: null };
 const NOT_CONFIGURED =
   'this gateway knows no operators; set auth.operator_jwks_uri and auth.operator_jwt_issuer, or, on a machine of your own, auth.development: true';
 

@@ -1,10 +1,18 @@
 /**
  * Writes to configuration. None touches the runtime: configuration flows through git, and the answer says how this
- * change is made there.
+ * change is made there. With a git target it is made there as a proposal, for somebody to review and merge.
  */
-import type { Middleware } from 'koa';
+import type { Context, Middleware } from 'koa';
+import { GatewayError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import type { AskedChange, Draft, DraftChange } from '../../../reconcile/status.ts';
+import {
+  type AskedChange,
+  type Draft,
+  type DraftChange,
+  ProposalConflict,
+  type ProposeChange,
+  type SoundDraft,
+} from '../../../reconcile/status.ts';
 import { readBody } from '../body.ts';
 import { refuse } from '../reply.ts';
 import type { Operator } from './operator.ts';
@@ -13,6 +21,8 @@ import { COLLECTIONS, type Kind } from './resources.ts';
 
 export interface WritesDeps {
   readonly draft: DraftChange;
+  /** null: there is no git target, and every write is refused. */
+  readonly propose: ProposeChange | null;
   readonly log: Log;
   readonly limits: { readonly body_bytes: number };
 }
@@ -24,23 +34,55 @@ const ACTIONS: Readonly<Record<string, AskedChange['action']>> = {
   DELETE: 'remove',
 };
 
-export function refuseWrites({ draft, log, limits }: WritesDeps): Middleware {
+export function answerWrites({ draft, propose, log, limits }: WritesDeps): Middleware {
   return async (context, next) => {
     const target = targetOf(context.path);
     const action = ACTIONS[context.method];
     if (target === null || action === undefined) return next();
     const { kind, name } = target;
     const { tenant = null } = parametersOf(context.querystring, ['tenant']);
-    const { subject } = context.state.operator as Operator;
-    log.info(
-      { operator: subject, action, kind, tenant, name },
-      'a write was refused: configuration flows through git',
-    );
+    const operator = context.state.operator as Operator;
     const body = action === 'remove' ? null : await readBody(context.req, limits.body_bytes);
-    const drafted = await draft({ action, kind, tenant, name, body });
+    const asked: AskedChange = { action, kind, tenant, name, body };
+    const drafted = await draft(asked);
+    const who = { operator: operator.subject, action, kind, tenant, name };
+    if (propose !== null) return answerProposal(context, propose, asked, drafted, operator, log);
+    log.info(who, 'a write was refused: configuration flows through git');
     context.set('Allow', 'GET, HEAD');
     refuse(context, 405, explain(kind, drafted), { ...drafted });
   };
+}
+
+/** 202 with branch and commit; what could not be merged is refused before git hears of it. */
+async function answerProposal(
+  context: Context,
+  propose: ProposeChange,
+  { action, kind }: AskedChange,
+  drafted: Draft,
+  operator: Operator,
+  log: Log,
+): Promise<void> {
+  if (drafted.change === 'remove' && drafted.file === null)
+    return refuse(context, 404, `there is no such ${kind} to remove`);
+  if (!isSound(drafted)) {
+    const message = `nothing was proposed: this ${kind} would not be applied as it is; see diagnostics`;
+    throw new GatewayError('INVALID_ARGUMENTS', message, { details: { ...drafted } });
+  }
+  try {
+    const proposed = await propose(drafted, action, operator);
+    log.info({ operator: operator.subject, ...drafted.identity, ...proposed }, 'a change was proposed');
+    const { identity, change, file, diagnostics } = drafted;
+    context.status = 202;
+    context.body = { status: 'proposed', ...proposed, ...identity, change, file, diagnostics };
+  } catch (error) {
+    if (!(error instanceof ProposalConflict)) throw error;
+    refuse(context, 409, `nothing was proposed: ${error.message}`);
+  }
+}
+
+function isSound(draft: Draft): draft is SoundDraft {
+  const { identity, file, diagnostics } = draft;
+  return identity !== null && file !== null && diagnostics.every(({ severity }) => severity !== 'error');
 }
 
 function targetOf(path: string): { readonly kind: Kind; readonly name: string | null } | null {

@@ -24,6 +24,7 @@ export async function serveControl(deps: Partial<ControlPlaneDeps> = {}): Promis
     resources: () => [],
     manifests: () => [],
     draft: unexpected,
+    propose: null,
     events: { query: unexpected },
     verifyOperator: null,
     development: true,

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { AskedChange, Draft } from '../../../../src/reconcile/status.ts';
+import { GatewayError } from '../../../../src/errors.ts';
+import { type AskedChange, type Draft, ProposalConflict } from '../../../../src/reconcile/status.ts';
 import { BODY_LIMIT, type Body, serveControl } from './served.ts';
 
 const DRAFT: Draft = {
+  identity: { kind: 'ToolWorkflow', tenant: null, name: 'x' },
   change: 'add',
   file: 'workflows/x.yaml',
   shares_file_with: [],
@@ -102,4 +104,65 @@ test('who is no operator learns nothing', async () => {
     });
     expect(response.status).toBe(401);
   }
+});
+
+describe('with a git target a write becomes a proposal', () => {
+  const PROPOSED = { branch: 'seal-gateway/x', commit: 'c0ffee' };
+
+  async function ask(
+    { method = 'POST', path = '/v1/workflows' }: { method?: string; path?: string },
+    drafted: Draft,
+    fails?: Error,
+  ) {
+    const asked: unknown[] = [];
+    const url = await serveControl({
+      draft: async () => drafted,
+      propose: async (...args) => {
+        asked.push(args);
+        if (fails !== undefined) throw fails;
+        return PROPOSED;
+      },
+    });
+    const response = await fetch(url + path, { method, ...(method !== 'DELETE' && { body: '{}' }) });
+    return { status: response.status, body: (await response.json()) as Body, asked };
+  }
+
+  test('202 with branch and commit', async () => {
+    const { status, body, asked } = await ask({}, DRAFT);
+    expect(status).toBe(202);
+    expect(body).toEqual({
+      ...{ status: 'proposed', ...PROPOSED, kind: 'ToolWorkflow', tenant: null, name: 'x' },
+      ...{ change: 'add', file: 'workflows/x.yaml', diagnostics: [] },
+    });
+    expect(asked).toEqual([[DRAFT, 'create', { subject: 'development', name: null, email: null }]]);
+  });
+
+  test.each([
+    ['has an error', { diagnostics: [FAULT] }],
+    ['is none', { identity: null, file: null, manifest_yaml: null, diagnostics: [FAULT] }],
+  ])('what %s is not proposed', async (_, more) => {
+    const { status, body, asked } = await ask({}, { ...DRAFT, ...more } as Draft);
+    expect([status, body.error.code, asked]).toEqual([400, 4000, []]);
+    expect(body.error.details).toMatchObject({ diagnostics: [FAULT] });
+  });
+
+  test('nor is the removal of what is nowhere', async () => {
+    const drafted: Draft = { ...DRAFT, change: 'remove', file: null, manifest_yaml: null };
+    const { status, asked } = await ask({ method: 'DELETE', path: '/v1/workflows/x' }, drafted);
+    expect([status, asked]).toEqual([404, []]);
+  });
+
+  test('what git refuses is told with its code, and a conflict as one', async () => {
+    const conflict = await ask({}, DRAFT, new ProposalConflict('the base branch says this already'));
+    expect([conflict.status, conflict.body.error.message]).toEqual([
+      409,
+      'nothing was proposed: the base branch says this already',
+    ]);
+    const failed = await ask(
+      {},
+      DRAFT,
+      new GatewayError('UPSTREAM_FAILED', 'nothing was proposed: git push: no'),
+    );
+    expect([failed.status, failed.body.error.code]).toEqual([502, 4200]);
+  });
 });
