@@ -23,10 +23,11 @@ export function inspectTemplate(
   kind: TemplateKind,
   options: TemplateOptions = {},
 ): InspectedTemplate {
-  const findings: Findings = { references: [], problems: [] };
+  const findings: Findings = { references: [], problems: [], length: 0 };
   const template = kind === 'text' ? text(value, options, findings) : structure(value, options, findings);
   if (findings.problems.length === 0 && typeof value === 'string') checkShape(value, kind, findings);
-  return { ...findings, template: findings.problems.length === 0 ? template : null };
+  const { references, problems } = findings;
+  return { references, problems, template: problems.length === 0 ? template : null };
 }
 
 function structure(value: Json, options: TemplateOptions, findings: Findings): Template {

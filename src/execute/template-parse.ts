@@ -7,8 +7,6 @@ export type Program = hbs.AST.Program;
 export type Statement = hbs.AST.Statement;
 export type Expression = hbs.AST.Expression;
 
-const MAX_LENGTH = 65_536;
-
 export interface Parsed {
   /** Without comments and empty text. */
   readonly statements: readonly Statement[];
@@ -18,9 +16,6 @@ export interface Parsed {
 
 /** The parsed text, or why there is none. */
 export function parseText(text: string): Parsed | Unreadable {
-  if (text.length > MAX_LENGTH) {
-    return { problem: `a template may have ${MAX_LENGTH} characters`, offset: MAX_LENGTH };
-  }
   const plain = readPlain(text);
   if (plain !== null) return plain;
   const tagged = readTags(text);

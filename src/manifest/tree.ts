@@ -2,7 +2,7 @@
  * The files of a manifest directory at one moment. The directory is not trusted to hold still, nor to hold files:
  * links may lead out of it, names may be pipes or devices, and entries come and go while it is read.
  */
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -159,7 +159,7 @@ async function readDirectory(walk: Walk, place: Place): Promise<void> {
       refuse(walk, path, 'bad-file-name', 'the name of this entry is not UTF-8', 'rename it');
     else if (entry.isSymbolicLink()) await followLink(walk, below);
     else if (entry.isDirectory()) await enterDirectory(walk, below);
-    else if (READABLE.test(path)) readEntry(walk, below, entry.isFile());
+    else if (READABLE.test(path)) await readEntry(walk, below, entry.isFile());
     await walk.breathe();
   }
 }
@@ -202,7 +202,7 @@ async function followLink(walk: Walk, { path, real: link, above }: Place): Promi
   } else if (status.isDirectory()) {
     await enterDirectory(walk, { path, real: target, above });
   } else {
-    readEntry(walk, { path, real: target, above }, status.isFile());
+    await readEntry(walk, { path, real: target, above }, status.isFile());
   }
 }
 
@@ -221,7 +221,7 @@ async function enterDirectory(walk: Walk, place: Place): Promise<void> {
   }
 }
 
-function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
+async function readEntry(walk: Walk, { path, real }: Place, regular: boolean): Promise<void> {
   if (regular && isUnchanged(walk, path, real)) return;
   const handle = regular ? openFile(walk, path, real) : null;
   if (handle === null) {
@@ -237,7 +237,7 @@ function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
       refuse(walk, path, 'file-too-large', `the file has ${status.size} bytes; at most ${most} are read`);
     } else {
       count(walk, status.size);
-      walk.files.push(keep(walk, path, readWhole(handle, status.size)));
+      walk.files.push(await readContent(walk, path, handle, status.size));
       if (Math.max(status.ctimeMs, status.mtimeMs) < walk.began - REST_MS)
         walk.stamps.set(path, stampOf(status));
     }
@@ -302,25 +302,42 @@ function refuseUnreadable(walk: Walk, path: string, real: string, error: unknown
   refuse(walk, path, 'unreadable', `the file cannot be read (${code})`, 'check its owner and mode');
 }
 
-function keep({ before }: Walk, path: string, bytes: Buffer): TreeFile {
-  const digest = hash('sha256', bytes, 'hex');
-  const known = before.get(path);
-  return known?.digest === digest ? known : { path, bytes: Buffer.from(bytes), digest };
-}
-
-/** What was read last, until the next is: most files have not changed, and need no memory of their own. */
+/** Most files have not changed, and need no memory of their own: what was read last, until the next is. */
 const SCRATCH = Buffer.alloc(64 * 1024);
+/** Bytes of a larger file that are read between two looks at the clock. */
+const PORTION = 1024 * 1024;
 
 /** No more than what the file had when it was opened: one that grows without end is cut, and seen at the next scan. */
-function readWhole(handle: number, size: number): Buffer {
-  const bytes = size <= SCRATCH.length ? SCRATCH : Buffer.alloc(size);
+async function readContent(walk: Walk, path: string, handle: number, size: number): Promise<TreeFile> {
+  if (size <= SCRATCH.length) {
+    const bytes = SCRATCH.subarray(0, readPortion(handle, SCRATCH, 0, size));
+    return keep(walk, path, hash('sha256', bytes, 'hex'), () => Buffer.from(bytes));
+  }
+  const bytes = Buffer.alloc(size);
+  const digest = createHash('sha256');
+  let length = 0;
+  for (let portion = -1; portion !== 0; length += portion) {
+    portion = readPortion(handle, bytes, length, Math.min(PORTION, size - length));
+    digest.update(bytes.subarray(length, length + portion));
+    await walk.breathe();
+  }
+  return keep(walk, path, digest.digest('hex'), () => bytes.subarray(0, length));
+}
+
+/** Reads so many bytes, or to the end of the file; gives how many there were. */
+function readPortion(handle: number, bytes: Buffer, at: number, size: number): number {
   let length = 0;
   while (length < size) {
-    const read = readSync(handle, bytes, length, size - length, null);
+    const read = readSync(handle, bytes, at + length, size - length, null);
     if (read === 0) break;
     length += read;
   }
-  return bytes.subarray(0, length);
+  return length;
+}
+
+function keep({ before }: Walk, path: string, digest: string, bytes: () => Buffer): TreeFile {
+  const known = before.get(path);
+  return known?.digest === digest ? known : { path, bytes: bytes(), digest };
 }
 
 function refuse(walk: Walk, path: string, rule: string, message: string, hint: string | null = null): void {

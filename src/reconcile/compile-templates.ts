@@ -161,20 +161,16 @@ function checkStep(
     problems.error(pointer, 'unknown-step', 'a template names a step: steps.<name>.<variable>');
   } else if (step === undefined) {
     const later = spec.steps.some((one) => one.name === name);
-    const near = suggest(
-      name,
-      earlier.map((one) => one.name),
-    );
     const message = later
       ? `step ${quoted(name)} has not run yet when this is rendered`
       : `there is no step ${quoted(name)}`;
-    problems.error(pointer, 'unknown-step', message, later || near === null ? null : `did you mean ${near}?`);
+    const names = earlier.map((one) => one.name);
+    problems.error(pointer, 'unknown-step', message, later ? null : () => meant(name, names));
   } else if (variable !== undefined && !namesOf(step).includes(variable)) {
     const names = namesOf(step);
-    const near = suggest(variable, names);
     const all = names.length === 1 ? 'only its status can be read' : `its variables are ${andList(names)}`;
-    const hint = near === null ? all : `did you mean ${near}?`;
-    problems.error(pointer, 'unknown-variable', `step ${quoted(name)} extracts no ${quoted(variable)}`, hint);
+    const message = `step ${quoted(name)} extracts no ${quoted(variable)}`;
+    problems.error(pointer, 'unknown-variable', message, () => meant(variable, names) ?? all);
   }
 }
 
@@ -191,17 +187,23 @@ function checkInput(spec: Spec, [name]: readonly string[], pointer: string, prob
   const properties = schema.properties ?? {};
   if (name === undefined || composed || typeof properties !== 'object' || properties === null) return;
   if (Object.hasOwn(properties, name)) return;
-  const names = Object.keys(properties);
-  const near = suggest(name, names);
   if (schema.additionalProperties === false) {
-    const hint = near === null ? 'name it in input_schema.properties' : `did you mean ${near}?`;
-    problems.error(pointer, 'unknown-argument', `input_schema allows no argument ${quoted(name)}`, hint);
-  } else if (near !== null) {
-    problems.warn(
-      pointer,
-      'unknown-argument',
-      `input_schema does not name ${quoted(name)}`,
-      `did you mean ${near}?`,
-    );
+    const message = `input_schema allows no argument ${quoted(name)}`;
+    const hint = () => meant(name, Object.keys(properties)) ?? 'name it in input_schema.properties';
+    problems.error(pointer, 'unknown-argument', message, hint);
+    return;
   }
+  // Others may be allowed: only what resembles a name is worth a warning.
+  const names = Object.keys(properties);
+  const near = names.length > MAX_NAMES ? null : meant(name, names);
+  if (near !== null)
+    problems.warn(pointer, 'unknown-argument', `input_schema does not name ${quoted(name)}`, near);
+}
+
+/** Names of arguments that each unknown one is compared with. */
+const MAX_NAMES = 100;
+
+function meant(word: string, names: readonly string[]): string | null {
+  const near = suggest(word, names);
+  return near === null ? null : `did you mean ${near}?`;
 }

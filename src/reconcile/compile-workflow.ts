@@ -11,7 +11,7 @@ import type { CompiledApi } from './compile-api.ts';
 import { forEachOf, paginationOf, retryOf } from './compile-repeat.ts';
 import { compileTemplates, type StepTemplates } from './compile-templates.ts';
 import { compileSchema } from './json-schema.ts';
-import type { Problems } from './problems.ts';
+import type { Hint, Problems } from './problems.ts';
 import { stagesOf } from './stages.ts';
 
 type Spec = Manifest<'ToolWorkflow'>['spec'];
@@ -20,9 +20,11 @@ type WrittenStep = Spec['steps'][number];
 /** The ApiSpec that a manifest sees under this name, or why it cannot be had. */
 export type FindApi = (
   name: string,
-) => CompiledApi | { readonly absent: true; readonly hint: string | null } | { readonly bad: string };
+) => CompiledApi | { readonly absent: true; readonly hint: Hint } | { readonly bad: string };
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+/** Unknown parameters of a step that are compared with those that the operation has. */
+const MAX_COMPARED = 20;
 const NO_ARGUMENTS: JsonObject = { type: 'object', additionalProperties: false };
 
 /** null: see the problems. Yields now and then: a workflow may have as many templates as others have workflows. */
@@ -155,7 +157,10 @@ function operationOf(
     return operation;
   }
   const bad = api.left_out.get(operation_id);
-  const near = suggest(operation_id, api.operations.keys());
+  const hint = (): string | null => {
+    const near = suggest(operation_id, api.operations.keys());
+    return near === null ? null : `did you mean ${near}?`;
+  };
   const message = `ApiSpec ${api.api.name} has no operation ${quoted(operation_id)}`;
   if (bad !== undefined)
     problems.error(
@@ -163,13 +168,7 @@ function operationOf(
       'unknown-operation',
       `ApiSpec ${api.api.name} has left out operation ${quoted(operation_id)}: ${bad}`,
     );
-  else
-    problems.error(
-      `${pointer}/operation_id`,
-      'unknown-operation',
-      message,
-      near === null ? null : `did you mean ${near}?`,
-    );
+  else problems.error(`${pointer}/operation_id`, 'unknown-operation', message, hint);
   return null;
 }
 
@@ -205,9 +204,9 @@ function checkParameters(
     const names = known.map((parameter) => parameter.name);
     const meant = new Set<string>();
     const open = location === 'header' || (operation.literal && location === 'query');
-    for (const name of open ? [] : Object.keys(given[location])) {
-      if (names.includes(name)) continue;
-      const near = suggest(name, names);
+    const unknown = open ? [] : Object.keys(given[location]).filter((name) => !names.includes(name));
+    for (const [count, name] of unknown.entries()) {
+      const near = count < MAX_COMPARED ? suggest(name, names) : null;
       if (near !== null) meant.add(near);
       const has = names.length === 0 ? `it has none` : `it has ${andList(names.slice(0, 10))}`;
       problems.error(
@@ -260,8 +259,10 @@ function checkDefaults(
   for (const variable of Object.keys(defaults)) {
     if (Object.hasOwn(extract, variable)) continue;
     const at = pointerTo(`${pointer}/defaults`, variable);
-    const near = suggest(variable, Object.keys(extract));
-    const hint = near === null ? null : `did you mean ${near}?`;
+    const hint = (): string | null => {
+      const near = suggest(variable, Object.keys(extract));
+      return near === null ? null : `did you mean ${near}?`;
+    };
     const message = `step ${quoted(name)} extracts no ${quoted(variable)}`;
     problems.error(at, 'unknown-variable', message, hint, 'key');
   }

@@ -16,7 +16,7 @@ import { compileCliTool } from './compile-cli.ts';
 import { compileContext, compileIssuer, compileTenant } from './compile-context.ts';
 import { compileWorkflow } from './compile-workflow.ts';
 import type { IndexFile } from './document-cache.ts';
-import { createProblems, type Finding, type Problems, placeFindings } from './problems.ts';
+import { createProblems, type Finding, type Hint, type Problems, placeFindings } from './problems.ts';
 
 /** What a manifest became. */
 export type Resource =
@@ -262,7 +262,7 @@ function isUntouched(manifest: Manifest, before: Applied, { verdicts }: Context)
 type Find = (kind: Kind, name: string) => Applied | Absent | { readonly bad: string };
 interface Absent {
   readonly absent: true;
-  readonly hint: string | null;
+  readonly hint: Hint;
 }
 
 /** The tenant's own manifest, else the global one. */
@@ -275,7 +275,7 @@ function lookUp(
 ): ReturnType<Find> {
   const own = tenant === null ? undefined : context.verdicts.get(keyOf({ kind, tenant, name }));
   const verdict = own ?? context.verdicts.get(keyOf({ kind, tenant: null, name }));
-  if (verdict === undefined) return { absent: true, hint: hintFor(kind, tenant, name, context) };
+  if (verdict === undefined) return { absent: true, hint: () => hintFor(kind, tenant, name, context) };
   if (verdict.applied === null)
     return { bad: `${nameOf(verdict.identity)} is not valid (${verdict.file}:${verdict.line})` };
   uses.set(verdict.key, verdict.applied);

@@ -34,7 +34,7 @@ export function wireIndex(read: DocumentIndex | DocumentError): WiredIndex {
   const all = [...operations];
   const parts: Uint8Array<ArrayBuffer>[] = [];
   for (let at = 0; at < all.length; at += PART)
-    parts.push(Uint8Array.from(serialize(all.slice(at, at + PART))));
+    parts.push(new Uint8Array(serialize(all.slice(at, at + PART))));
   return { index, parts };
 }
 

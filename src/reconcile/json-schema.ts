@@ -21,6 +21,8 @@ export interface ArgumentsSchema {
 }
 
 const MAX_PROBLEMS = 20;
+/** A larger one takes longer to compile than calls should wait; those that models are shown have a few thousand. */
+const MAX_LENGTH = 65_536;
 /** An instance keeps parts of all that it ever compiled, and making one takes as long as two schemas. */
 const MAX_COMPILED = 100;
 
@@ -62,6 +64,8 @@ const batches = new Map<Dialect, { readonly ajv: Ajv; left: number }>();
 /** Throws {@link Fault}, which says what is wrong with the schema and where. */
 export function compileSchema(schema: object): ArgumentsSchema {
   const text = JSON.stringify(schema);
+  if (text.length > MAX_LENGTH)
+    throw new Fault(`a schema may have ${MAX_LENGTH} characters as JSON, and this one has ${text.length}`);
   const known = cache.get(text)?.deref();
   if (known !== undefined) return known;
   const dialect = dialectOf(schema);

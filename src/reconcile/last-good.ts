@@ -78,7 +78,8 @@ export function lastGoodChange(
   const set: LastGoodRow[] = [];
   const contents = new Map<string, string>();
   const keep = (file: TreeFile): void => {
-    contents.set(file.digest, file.bytes.toString('utf8'));
+    // Many manifests may stand in one file.
+    if (!contents.has(file.digest)) contents.set(file.digest, file.bytes.toString('utf8'));
   };
   for (const [key, { manifest }] of after) {
     const earlier = rows.get(key);
@@ -97,12 +98,7 @@ export function lastGoodChange(
 
 /** Manifests that were read from the same files at the same time are read again together. */
 function groupByFiles(rows: readonly LastGoodRow[]): Map<string, LastGoodRow[]> {
-  const groups = new Map<string, LastGoodRow[]>();
-  for (const row of rows) {
-    const id = JSON.stringify([row.file, row.digest, row.data]);
-    groups.set(id, [...(groups.get(id) ?? []), row]);
-  }
-  return groups;
+  return Map.groupBy(rows, (row) => JSON.stringify([row.file, row.digest, row.data]));
 }
 
 function filesOf(

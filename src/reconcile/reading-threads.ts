@@ -24,14 +24,14 @@ export interface ReadingThreads {
   close(): Promise<void>;
 }
 
-/** Bytes of a file that are read in a moment, whatever is in it: the worst takes the library 40 ms. */
-export const SMALL_FILE = 16 * 1024;
+/** Bytes of a file that are read in a moment, whatever is in it: the worst takes the library 30 ms. */
+export const SMALL_FILE = 12 * 1024;
 /** Bytes of all that is to be read; to start a thread for less takes longer than to read it. */
 const FEW_FILES = 512 * 1024;
 /** Bytes that a thread is given at once. */
 const CHUNK = 256 * 1024;
-/** The largest file that is read takes seconds; then something is wrong with the machine, or with us. */
-const PATIENCE_MS = 30_000;
+/** The largest file takes five seconds of work: whatever takes longer than this is wrong with the machine, or with us. */
+const PATIENCE_MS = 120_000;
 /** Editing goes on for a while; to start a thread takes a tenth of a second. */
 const IDLE_MS = 10_000;
 const MOST_THREADS = 4;
@@ -116,7 +116,7 @@ function manifestsTask(files: readonly TreeFile[]) {
 }
 
 function documentTask({ bytes }: TreeFile) {
-  const copy = Uint8Array.from(bytes);
+  const copy = new Uint8Array(bytes);
   const message: ReadOpenApi = { kind: 'openapi', bytes: copy };
   return { message, transfer: [copy.buffer] };
 }

@@ -42,6 +42,9 @@ export interface PoolOptions {
   readonly idle_ms: number;
 }
 
+/** To start a thread takes a tenth of a second. */
+const START_MS = 30_000;
+
 interface Job {
   readonly task: Task;
   resolve(result: unknown): void;
@@ -76,7 +79,7 @@ export function createThreadPool({ spawn, size, patience_ms, idle_ms }: PoolOpti
     worker.on('message', (answer: Answer) => {
       if (answer.kind === 'ready') {
         thread.worked = true;
-        if (thread.job !== null) hurry(thread);
+        if (thread.job !== null) hurry(thread, patience_ms);
         return;
       }
       const { job } = thread;
@@ -93,10 +96,9 @@ export function createThreadPool({ spawn, size, patience_ms, idle_ms }: PoolOpti
     return thread;
   };
 
-  /** From now on; the start of a thread is not counted to its first task. */
-  const hurry = (thread: Thread): void => {
+  const hurry = (thread: Thread, within_ms: number): void => {
     clearTimeout(thread.timer);
-    thread.timer = setTimeout(() => lose(thread, `it takes longer than ${patience_ms} ms`), patience_ms);
+    thread.timer = setTimeout(() => lose(thread, `it takes longer than ${within_ms} ms`), within_ms);
   };
 
   /** A thread without work does not keep the process alive. */
@@ -113,7 +115,8 @@ export function createThreadPool({ spawn, size, patience_ms, idle_ms }: PoolOpti
       thread.worker.postMessage(message, transfer);
       thread.worker.ref();
       thread.job = job;
-      hurry(thread);
+      // The start of a thread is not counted to its first task.
+      hurry(thread, thread.worked ? patience_ms : START_MS);
     } catch (error) {
       job.reject(new ThreadLost(error instanceof Error ? error.message : String(error), false));
     }

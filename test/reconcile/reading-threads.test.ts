@@ -112,7 +112,7 @@ test('where no thread can be started, the event loop reads', async () => {
 
 test('a large OpenAPI document is indexed in a thread, once', async () => {
   const { indexFile, spawned } = threads();
-  const large = file('crm.openapi.yaml', `${OPENAPI}${comment(2 * SMALL_FILE)}`);
+  const large = file('crm.openapi.yaml', `${OPENAPI}${comment(4 * SMALL_FILE)}`);
   const cache = createDocumentCache(indexFile);
   const found = foundWith(large);
   await cache.prepare([found, found]);
@@ -128,7 +128,7 @@ test('a large OpenAPI document is indexed in a thread, once', async () => {
 test('and what is wrong with it is told as if it had been read here', async () => {
   const { indexFile } = threads();
   const faults = ['openapi: 3.0.3\npaths: [\n', 'swagger: "2.0"\n', '"open'].map((text, index) =>
-    file(`${index}.yaml`, `${comment(2 * SMALL_FILE)}${text}`),
+    file(`${index}.yaml`, `${comment(4 * SMALL_FILE)}${text}`),
   );
   const cache = createDocumentCache(indexFile);
   await cache.prepare(faults.map((one) => foundWith(one)));
@@ -157,7 +157,7 @@ test('a document whose thread is lost is tried again at the next change', async 
         { eval: true },
       ),
   });
-  const large = file('crm.openapi.yaml', `${OPENAPI}${comment(2 * SMALL_FILE)}`);
+  const large = file('crm.openapi.yaml', `${OPENAPI}${comment(4 * SMALL_FILE)}`);
   const cache = createDocumentCache(indexFile);
   await cache.prepare([foundWith(large)]);
   expect(() => cache.indexFile(large)).toThrow('its thread ended');
