@@ -32,9 +32,12 @@ function checkFlags({ args, allowed_subcommands }: Spec, problems: Problems): vo
   for (const [subcommand, flags] of Object.entries(args?.flags ?? {})) {
     const pointer = pointerTo('/spec/args/flags', subcommand);
     if (!allowed_subcommands.includes(subcommand)) {
-      const near = suggest(subcommand, allowed_subcommands);
-      const hint =
-        near === null ? `they are ${orList(allowed_subcommands.slice(0, 10))}` : `did you mean ${near}?`;
+      const hint = (): string => {
+        const near = suggest(subcommand, allowed_subcommands);
+        return near === null
+          ? `they are ${orList(allowed_subcommands.slice(0, 10))}`
+          : `did you mean ${near}?`;
+      };
       const message = `allowed_subcommands does not list ${quoted(subcommand)}`;
       problems.error(pointer, 'unknown-subcommand', message, hint, 'key');
     }

@@ -10,7 +10,7 @@ import type { Json, JsonObject, Query, Step, WorkflowTool } from '../snapshot/sn
 import type { CompiledApi } from './compile-api.ts';
 import { forEachOf, paginationOf, retryOf } from './compile-repeat.ts';
 import { compileTemplates, type StepTemplates } from './compile-templates.ts';
-import { compileSchema } from './json-schema.ts';
+import { type ArgumentsSchema, compileSchema, type Whole } from './json-schema.ts';
 import type { Hint, Problems } from './problems.ts';
 import { stagesOf } from './stages.ts';
 
@@ -59,8 +59,8 @@ export function* compileWorkflow(
     tags: spec.tags ?? [],
     category: spec.category ?? null,
     annotations: spec.annotations ?? {},
-    validate: (args) => schema.problems(args),
-    validate_output: outputs === null ? null : (value) => outputs.problems(value, 'output'),
+    validate: validatorOf(schema, 'arguments'),
+    validate_output: outputs === null ? null : validatorOf(outputs, 'output'),
     steps,
     stages: stagesOf(
       steps,
@@ -69,6 +69,14 @@ export function* compileWorkflow(
     output: templates.output,
     timeout_ms: spec.timeout_ms ?? DEFAULT_TIMEOUT_MS,
   };
+}
+
+/**
+ * A function of its own: what a tool holds lives as long as the tool, and a closure made above would hold all that its
+ * neighbours see, down to the manifests of every reconcile before.
+ */
+function validatorOf(schema: ArgumentsSchema, of: Whole): (value: unknown) => string[] {
+  return (value) => schema.problems(value, of);
 }
 
 function checkStepNames(spec: Spec, problems: Problems): void {

@@ -11,7 +11,10 @@ export type IndexFile = (file: TreeFile) => DocumentIndex;
 
 export interface DocumentCache {
   readonly indexFile: IndexFile;
-  /** Indexes what these manifests refer to and hold, as far as it is not known, without standing in the way of calls. */
+  /**
+   * Indexes what these manifests refer to and hold, as far as it is not known, without standing in the way of calls.
+   * What neither these nor those of the last time refer to is forgotten.
+   */
   prepare(manifests: Iterable<Found>): Promise<void>;
 }
 
@@ -34,16 +37,23 @@ export function createDocumentCache(
 ): DocumentCache {
   // In order of use; what was not asked for in a long time is forgotten.
   const known = new Map<string, Known>();
+  /** When a document was last referred to, by number of {@link DocumentCache.prepare}. */
+  const referred = new Map<string, number>();
+  let prepared = 0;
   let bytes = 0;
 
-  const keep = ({ digest }: TreeFile, entry: Known): void => {
-    bytes += entry.bytes - (known.get(digest)?.bytes ?? 0);
+  const forget = (digest: string): void => {
+    bytes -= known.get(digest)?.bytes ?? 0;
     known.delete(digest);
+  };
+
+  const keep = ({ digest }: TreeFile, entry: Known): void => {
+    forget(digest);
     known.set(digest, entry);
-    for (const [oldest, { bytes: size }] of known) {
+    bytes += entry.bytes;
+    for (const oldest of known.keys()) {
       if (bytes <= MAX_BYTES || oldest === digest) break;
-      known.delete(oldest);
-      bytes -= size;
+      forget(oldest);
     }
   };
 
@@ -71,14 +81,19 @@ export function createDocumentCache(
     async prepare(manifests) {
       const wanted = new Map<string, TreeFile>();
       const breathe = createPace();
+      prepared += 1;
       for (const { manifest } of manifests) {
         if (manifest?.kind !== 'ApiSpec') continue;
         const { inline } = (manifest.spec as { source: { inline?: object } }).source;
         if (inline !== undefined) await prepareInline(inline, breathe);
-        for (const file of manifest.data.values())
+        for (const file of manifest.data.values()) {
+          referred.set(file.digest, prepared);
           if (file.bytes.length > SMALL_DOCUMENT && known.get(file.digest)?.lost !== false)
             wanted.set(file.digest, file);
+        }
       }
+      for (const [digest, last] of referred) if (last < prepared - 1) referred.delete(digest);
+      for (const digest of known.keys()) if (!referred.has(digest)) forget(digest);
       if (indexApart !== null) await Promise.all([...wanted.values()].map(prepareFile));
     },
   };

@@ -5,6 +5,7 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -394,6 +395,21 @@ describe('a directory that does not hold still', () => {
     });
     expect(turns).toBeGreaterThan(1);
   });
+});
+
+test('a large file is read in portions, with what it has when it is opened', async () => {
+  const text = 'x'.repeat(2_500_000);
+  const top = directory({
+    'a.yaml': text,
+    'b.yaml': 'y'.repeat(64 * 1024 + 1),
+    'c.yaml': 'z'.repeat(64 * 1024),
+  });
+  const { files } = await readTree(top);
+  for (const [path, { bytes, digest }] of files) {
+    const written = readFileSync(join(top, path));
+    expect([path, bytes.equals(written), digest]).toEqual([path, true, treeFile(path, written).digest]);
+  }
+  expect(files.get('a.yaml')!.bytes).toHaveLength(text.length);
 });
 
 describe('what the system says of a file', () => {
