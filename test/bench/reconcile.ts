@@ -92,17 +92,16 @@ async function callWhile(dir: string): Promise<CallsMeanwhile[]> {
   }
 }
 
-function print(floors: readonly YamlFloor[], made: Reconciling, calls: readonly CallsMeanwhile[]): void {
+function printReconciles(floors: readonly YamlFloor[], made: Reconciling): void {
   const floor = floorOf(floors);
-  console.log(
-    `\nA directory of ${made.manifests} manifests (${rounded(floors[0]!.bytes / 2 ** 20)} MiB of YAML)\n`,
-  );
   const ms = (value: number): number => Math.round(value);
   const row = (what: string, key: 'cold' | 'no_change' | 'one_change' | 'many_changes', goal: string) => {
     const { p50_ms, p99_ms, max_ms, loop_p99_ms, loop_max_ms } = made[key];
     const of = rounded(p50_ms / floor);
     return [what, ms(p50_ms), ms(p99_ms), ms(max_ms), of, loop_p99_ms, loop_max_ms, goal];
   };
+  const size = rounded(floors[0]!.bytes / 2 ** 20);
+  console.log(`\nA directory of ${made.manifests} manifests (${size} MiB of YAML)\n`);
   printTable([
     ['', 'p50 ms', 'p99 ms', 'max ms', 'of the floor', 'loop p99 ms', 'loop max ms', 'goal'],
     ['floor: read and parse, one thread', ms(floor), '', '', 1, '', '', ''],
@@ -111,7 +110,14 @@ function print(floors: readonly YamlFloor[], made: Reconciling, calls: readonly 
     row('one file changed, until it is live', 'one_change', 'p99 300 ms'),
     row(`${made.many_changes.files} files changed at once, until live`, 'many_changes', '1000 ms'),
   ]);
-  console.log(`\nSigned calls at ${CONNECTIONS} connections meanwhile\n`);
+  console.log(`
+Heap ${made.heap_after_cold_mb} MiB after the first reading, ${made.heap_after_changes_mb} MiB after all changes; resident ${made.rss_mb} MiB.
+Times until live hold the 100 ms that the gateway waits for more. The floor is the library alone (yaml, one thread), the
+mean of a run before and one after. "loop" is how late a timer of one millisecond comes.`);
+}
+
+function printCalls(calls: readonly CallsMeanwhile[]): void {
+  console.log(`\nSigned calls of a gateway over as many manifests, at ${CONNECTIONS} connections\n`);
   printTable([
     ['', 'calls/s', 'p50 ms', 'p99 ms', 'loop p50 ms', 'loop p99 ms', 'loop max ms', 'goal'],
     ...calls.map(({ what, calls_per_second, p50_ms, p99_ms, loop }) => [
@@ -119,10 +125,6 @@ function print(floors: readonly YamlFloor[], made: Reconciling, calls: readonly 
       'loop p99 20 ms',
     ]),
   ]);
-  console.log(`
-Heap ${made.heap_after_cold_mb} MiB after the first reading, ${made.heap_after_changes_mb} MiB after all changes; resident ${made.rss_mb} MiB.
-Times until live hold the 100 ms that the gateway waits for more. The floor is the library alone (yaml, one thread), the
-mean of a run before and one after. "loop" is how late a timer of one millisecond comes.`);
 }
 
 function floorOf(floors: readonly YamlFloor[]): number {
@@ -138,9 +140,10 @@ async function main(): Promise<void> {
     const options = { dir: root, database: join(dir, 'reconcile.db'), changes: CHANGES };
     const made = await runProgram<Reconciling>('reconciling.ts', [JSON.stringify(options)]);
     floors.push(await runProgram<YamlFloor>('yaml-floor.ts', [root]));
+    printReconciles(floors, made);
     mkdirSync(join(dir, 'gateway'));
     const calls = await callWhile(join(dir, 'gateway'));
-    print(floors, made, calls);
+    printCalls(calls);
     writeResults('bench.reconcile.json', { floor_ms: rounded(floorOf(floors)), floors, ...made, calls });
   } finally {
     rmSync(dir, { recursive: true, force: true });
