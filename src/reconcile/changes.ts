@@ -28,19 +28,23 @@ export interface Known {
   readonly faults: string;
 }
 
-/** What the next reconcile has to know of this one. */
-export function knownOf(verdicts: ReadonlyMap<string, Verdict>): ReadonlyMap<string, Known> {
+/** What the next reconcile has to know of this one; what is the same as before is the same object. */
+export function knownOf(
+  verdicts: ReadonlyMap<string, Verdict>,
+  before: ReadonlyMap<string, Known> = new Map(),
+): ReadonlyMap<string, Known> {
   return new Map(
-    [...verdicts].map(([key, verdict]) => [
-      key,
-      {
-        identity: verdict.identity,
-        file: verdict.file,
-        applied_digest: digestOf(verdict),
-        faults: faultsOf(verdict),
-      },
-    ]),
+    [...verdicts].map(([key, verdict]) => {
+      const { identity, file } = verdict;
+      const one: Known = { identity, file, applied_digest: digestOf(verdict), faults: faultsOf(verdict) };
+      const earlier = before.get(key);
+      return [key, earlier !== undefined && isSame(one, earlier) ? earlier : one];
+    }),
   );
+}
+
+function isSame(a: Known, b: Known): boolean {
+  return a.applied_digest === b.applied_digest && a.file === b.file && a.faults === b.faults;
 }
 
 /** One event for each manifest that was applied, rejected or removed, in order of key. */

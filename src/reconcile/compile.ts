@@ -136,7 +136,8 @@ function* judgeAll(
   for (const kind of ORDER) {
     const keys = (kinds.get(kind) ?? []).map(({ key }) => key).sort();
     for (const key of keys) {
-      verdicts.set(key, yield* judge(found.get(key)!, context));
+      const one = found.get(key)!;
+      verdicts.set(key, verdictAsBefore(one, context) ?? (yield* judge(one, context)));
       yield;
     }
     judged.set(
@@ -176,6 +177,17 @@ function withBroken(set: ManifestSet, known: KnownSet): ReadonlyMap<string, Foun
   return checkTools(found);
 }
 
+/** The last good verdict of what was found, for as long as that is remembered. */
+const ready = new WeakMap<Found, Verdict>();
+
+/** Most verdicts of a large set are those of the reconcile before: to make them anew would keep the collector busy. */
+function verdictAsBefore(found: Found, context: Context): Verdict | null {
+  const verdict = ready.get(found);
+  const before = context.previous.get(found.key);
+  if (verdict === undefined || found.manifest === null || before === undefined) return null;
+  return verdict.applied === before && isUntouched(found.manifest, before, context) ? verdict : null;
+}
+
 function* judge(found: Found, context: Context): Generator<void, Verdict> {
   const { manifest } = found;
   const { identity, key, file, line, column } = found;
@@ -186,7 +198,11 @@ function* judge(found: Found, context: Context): Generator<void, Verdict> {
   const own = placeFindings(manifest, findings);
   const diagnostics =
     own.length === 0 ? found.diagnostics : [...found.diagnostics, ...own].sort(compareDiagnostics);
-  if (applied !== null) return { ...place, status: 'Ready', diagnostics, applied };
+  if (applied !== null) {
+    const verdict: Verdict = { ...place, status: 'Ready', diagnostics, applied };
+    ready.set(found, verdict);
+    return verdict;
+  }
   return yield* fallBack(place, diagnostics, blocked ? 'Blocked' : 'Invalid', context);
 }
 

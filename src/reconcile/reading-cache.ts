@@ -11,14 +11,15 @@ export function createReadingCache(read: ReadFiles = readFiles): ReadFiles {
   let known: ReadonlyMap<string, Known> = new Map();
   return async (files) => {
     // By path: whose tenant a manifest is depends on it, so the same content elsewhere is read anew.
-    const readings = files.map(({ path, digest }) => {
+    const entries = files.map(({ path, digest }) => {
       const one = known.get(path);
-      return one?.digest === digest ? one.reading : null;
+      return one?.digest === digest ? one : null;
     });
-    const fresh = await read(files.filter((_, index) => readings[index] === null));
-    const rest = fresh.values();
-    const all = readings.map((reading) => reading ?? rest.next().value!);
-    known = new Map(files.map(({ path, digest }, index) => [path, { digest, reading: all[index]! }]));
-    return all;
+    const fresh = (await read(files.filter((_, index) => entries[index] === null))).values();
+    const next = new Map<string, Known>();
+    for (const [index, { path, digest }] of files.entries())
+      next.set(path, entries[index] ?? { digest, reading: fresh.next().value! });
+    known = next;
+    return files.map(({ path }) => next.get(path)!.reading);
   };
 }

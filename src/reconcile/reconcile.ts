@@ -246,7 +246,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     const rows = held === null ? await keep(applied, tree) : state.rows;
     const settled = { error: held === null ? null : `held: ${held}`, degraded };
     await breathe();
-    const known = knownOf(next);
+    const known = knownOf(next, state.known);
     state = {
       digest: tree.digest,
       attempted: revision,

@@ -28,22 +28,34 @@ function stateOf(
   const told = diagnostics.find(({ severity }) => severity === 'error') ?? diagnostics[0];
   const applied_digest = applied?.manifest.digest ?? null;
   const reason = told === undefined ? null : reasonOf(told);
+  const place = told ?? verdict;
   const same =
     earlier !== undefined &&
     earlier.digest === digest &&
     earlier.status === status &&
     earlier.reason === reason;
+  const revision_applied = revisionApplied(verdict, earlier, revision);
+  // Most states are those of the reconcile before.
+  if (
+    same &&
+    earlier.applied_digest === applied_digest &&
+    earlier.revision_applied === revision_applied &&
+    earlier.file === place.file &&
+    earlier.line === place.line &&
+    earlier.column === place.column
+  )
+    return earlier;
   return {
     ...identity,
     status,
     reason,
-    file: told?.file ?? verdict.file,
-    line: told?.line ?? verdict.line,
-    column: told?.column ?? verdict.column,
+    file: place.file,
+    line: place.line,
+    column: place.column,
     digest,
     applied_digest,
     revision_attempted: same ? earlier.revision_attempted : revision,
-    revision_applied: revisionApplied(verdict, earlier, revision),
+    revision_applied,
     changed_at: same ? earlier.changed_at : now,
   };
 }
