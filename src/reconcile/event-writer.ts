@@ -22,8 +22,8 @@ interface Deps {
   readonly newId: () => string;
 }
 
-/** Events of one append; a first reading of a large directory makes many. */
-const BATCH = 1_000;
+/** Events of one append; a first reading of a large directory makes many, and calls come in between. */
+const BATCH = 200;
 const RETRY_MS = 1_000;
 
 export function createEventWriter({ store, clock, log, newId }: Deps): EventWriter {

@@ -155,6 +155,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     let next = await compileInSlices(set, state.applied, compileDeps, state.known);
     if (needsKept(next, set.broken))
       next = await compileInSlices(set, await restore(), compileDeps, state.known);
+    await nextTurn();
     const errors = set.diagnostics.filter(({ severity }) => severity === 'error').length;
     const held = holdReason(next, errors);
     if (held !== null) {
@@ -229,6 +230,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     const applied = new Map<string, Applied>();
     for (const [key, one] of next) if (one.applied !== null) applied.set(key, one.applied);
     const nothing = held !== null && applied.size === 0;
+    await breathe();
     const serving = held === null ? revision : (state.revision ?? revisionOf(kept.rows));
     const generation = nothing ? status.generation : status.generation + 1;
     if (!nothing && (held === null || status.generation === 0))
@@ -241,6 +243,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     ];
     await breathe();
     const states = statesOf(next, state.states, revision, now);
+    await breathe();
     const bad = [...states.values()].filter((one) => one.status !== 'Ready').length;
     const degraded = bad > 0 || held !== null || diagnostics.some(({ severity }) => severity === 'error');
     const rows = held === null ? await keep(applied, tree) : state.rows;
