@@ -37,15 +37,16 @@ const PATIENCE_MS = 120_000;
 const IDLE_MS = 10_000;
 const MOST_THREADS = 4;
 
-export function createReadingThreads(log: Log, options: Partial<PoolOptions> = {}): ReadingThreads {
-  const pool = createThreadPool({
-    spawn,
-    // One core is left to the event loop; where there is no other, they take turns.
-    size: Math.max(1, Math.min(availableParallelism() - 1, MOST_THREADS)),
-    patience_ms: PATIENCE_MS,
-    idle_ms: IDLE_MS,
-    ...options,
-  });
+export interface ReadingOptions extends Partial<PoolOptions> {
+  /** No calls wait for the event loop, so that it reads too. */
+  readonly helps?: () => boolean;
+}
+
+export function createReadingThreads(log: Log, options: ReadingOptions = {}): ReadingThreads {
+  // One core is left to the event loop; where there is no other, they take turns.
+  const { helps = () => false, size = Math.max(1, Math.min(availableParallelism() - 1, MOST_THREADS)) } =
+    options;
+  const pool = createThreadPool({ spawn, patience_ms: PATIENCE_MS, idle_ms: IDLE_MS, ...options, size });
   let told = false;
 
   const readHere = (files: readonly TreeFile[], error: ThreadLost): Promise<readonly FileReading[]> => {
@@ -70,7 +71,13 @@ export function createReadingThreads(log: Log, options: Partial<PoolOptions> = {
   return {
     async readFiles(files) {
       const { here, there } = await divide(files);
-      const readings = await Promise.all([readFiles(here), ...chunksOf(there).map(readThere)]);
+      const chunks = chunksOf(there);
+      const threads = Array.from({ length: size }, () => readWhile(readThere, () => chunks.shift()));
+      // From the end: large files come first.
+      const help = readWhile(readFiles, () =>
+        helps() && chunks.at(-1)?.every(isSmall) === true ? chunks.pop() : undefined,
+      );
+      const readings = await Promise.all([readFiles(here), help, ...threads]);
       const byPath = new Map(readings.flat().map((reading) => [reading.file, reading]));
       return files.map(({ path }) => byPath.get(path)!);
     },
@@ -82,6 +89,20 @@ export function createReadingThreads(log: Log, options: Partial<PoolOptions> = {
   };
 }
 
+/** Reads one chunk after the other for as long as there is another. */
+async function readWhile(
+  read: ReadFiles,
+  next: () => readonly TreeFile[] | undefined,
+): Promise<FileReading[]> {
+  const readings: FileReading[] = [];
+  for (let chunk = next(); chunk !== undefined; chunk = next()) readings.push(...(await read(chunk)));
+  return readings;
+}
+
+function isSmall({ bytes }: TreeFile): boolean {
+  return bytes.length <= SMALL_FILE;
+}
+
 /** Which files are read on the event loop, and which beside it. */
 async function divide(
   files: readonly TreeFile[],
@@ -89,7 +110,7 @@ async function divide(
   const breathe = createPace();
   const byEffort = { looks: [] as TreeFile[], small: [] as TreeFile[], large: [] as TreeFile[] };
   for (const file of files) {
-    byEffort[!isParsed(file) ? 'looks' : file.bytes.length <= SMALL_FILE ? 'small' : 'large'].push(file);
+    byEffort[!isParsed(file) ? 'looks' : isSmall(file) ? 'small' : 'large'].push(file);
     await breathe();
   }
   const { looks, small, large } = byEffort;

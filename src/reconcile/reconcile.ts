@@ -103,7 +103,7 @@ interface State {
 /** Reads the source once, then keeps watching. Never rejects for what the source holds. */
 export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler> {
   const { source, clock, log, holder, store } = deps;
-  const threads = createReadingThreads(log);
+  const threads = createReadingThreads(log, { helps: () => status.generation === 0 });
   const documents = createDocumentCache(threads.indexFile);
   const compileDeps: CompileDeps = {
     indexFile: documents.indexFile,

@@ -4,8 +4,11 @@ import type { Found } from '../../src/manifest/manifest.ts';
 import { readFiles } from '../../src/manifest/read-file.ts';
 import { type TreeFile, treeFile } from '../../src/manifest/tree.ts';
 import { createDocumentCache, indexInline } from '../../src/reconcile/document-cache.ts';
-import { createReadingThreads, SMALL_FILE } from '../../src/reconcile/reading-threads.ts';
-import type { PoolOptions } from '../../src/reconcile/thread-pool.ts';
+import {
+  createReadingThreads,
+  type ReadingOptions,
+  SMALL_FILE,
+} from '../../src/reconcile/reading-threads.ts';
 import { manifestFiles } from '../bench/manifests.ts';
 import { apiSpec, context, documents, OPENAPI, tenant, workflow } from '../manifest/texts.ts';
 import { capturedLog } from '../store/scratch.ts';
@@ -25,7 +28,7 @@ const POISONED = `
   import(${JSON.stringify(THREAD)});
 `;
 
-function threads(options: Partial<PoolOptions> = {}) {
+function threads(options: ReadingOptions = {}) {
   const { log, lines } = capturedLog();
   let spawned = 0;
   const { spawn = () => new Worker(POISONED, { eval: true }), ...more } = options;
@@ -75,6 +78,20 @@ test('what threads read is what the event loop reads, in the same order', async 
     expect(Object.isFrozen(document?.value) && Object.isFrozen(spec)).toBe(true);
     expect(spec).toBe((document?.value as { spec?: unknown } | undefined)?.spec);
   }
+});
+
+test('also when the event loop helps, which takes no large file', async () => {
+  let asked = 0;
+  const helps = (): boolean => {
+    asked += 1;
+    return true;
+  };
+  const { readFiles: read } = threads({ helps });
+  const poisoned = file('deadly.yaml', `${comment(SMALL_FILE)}${tenant('p')}`);
+  const [first, ...others] = await read([poisoned, ...FILES]);
+  expect(first).toMatchObject({ file: 'deadly.yaml', drafts: [], broken: true });
+  expect(others).toEqual(await readFiles(FILES));
+  expect(asked).toBeGreaterThan(1);
 });
 
 test('a few small files take no thread; a large one does, unless its looks tell that it is no manifest', async () => {
