@@ -38,7 +38,7 @@ export interface Findings {
 }
 
 /** Of all texts of a template that hold expressions. */
-const MAX_LENGTH = 65_536;
+const MAX_LENGTH = 32_768;
 
 export interface Leaf {
   readonly text: string;

@@ -70,5 +70,19 @@ function childIndex(value: unknown, segment: string): number {
     const index = /^(0|[1-9][0-9]{0,9})$/.test(segment) ? Number(segment) : -1;
     return index < value.length ? index : -1;
   }
-  return typeof value === 'object' && value !== null ? Object.keys(value).indexOf(segment) : -1;
+  return typeof value === 'object' && value !== null ? keysOf(value).indexOf(segment) : -1;
+}
+
+/** Objects with more keys take a while to list them. */
+const MANY_KEYS = 100;
+/** The keys of those that were asked for: where one has a fault, fifty may have. */
+const listed = new WeakMap<object, readonly string[]>();
+
+function keysOf(value: object): readonly string[] {
+  const known = listed.get(value);
+  if (known !== undefined) return known;
+  const keys = Object.keys(value);
+  // Documents are frozen, so their keys stay.
+  if (keys.length > MANY_KEYS && Object.isFrozen(value)) listed.set(value, keys);
+  return keys;
 }

@@ -214,11 +214,11 @@ function checkParameters(
     const names = known.map((parameter) => parameter.name);
     const meant = new Set<string>();
     const open = location === 'header' || (operation.literal && location === 'query');
+    const has = names.length === 0 ? `it has none` : `it has ${andList(names.slice(0, 10))}`;
     const unknown = open ? [] : Object.keys(given[location]).filter((name) => !names.includes(name));
     for (const [count, name] of unknown.entries()) {
       const near = count < MAX_COMPARED ? suggest(name, names) : null;
       if (near !== null) meant.add(near);
-      const has = names.length === 0 ? `it has none` : `it has ${andList(names.slice(0, 10))}`;
       problems.error(
         pointerTo(`${pointer}/${fields[location]}`, name),
         'unknown-parameter',
