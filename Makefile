@@ -79,7 +79,7 @@ build: install ## Compile to dist/ for the package and the image
 	npm run build
 
 .PHONY: bench
-bench: install ## Measure calls, workflows, the explorer, documents and Postgres beside bare floors; tables, and bench*.json
+bench: install ## Measure calls, workflows, the explorer, documents, reconciles, containers and Postgres beside bare floors; tables, and bench*.json
 	node test/bench/invoke.ts
 	node test/bench/postgres.ts
 	node test/bench/inspection.ts
@@ -88,6 +88,7 @@ bench: install ## Measure calls, workflows, the explorer, documents and Postgres
 	node test/bench/explorer.ts
 	node test/bench/openapi.ts
 	node test/support/with-engines.ts node --expose-gc test/bench/cli.ts
+	node test/bench/reconcile.ts
 
 .PHONY: image
 image: ## Build the container image with Docker or Podman (NODE_IMAGE=... for another base)

@@ -172,7 +172,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       });
 
     const verifyOperatorToken = operatorVerifier(config.auth, clock, log);
-    const { status, applied } = reconciler;
+    const { status, applied, indexFile } = reconciler;
     const states = () => status().manifests;
     const recordAtOnce = (event: EventBody, tenant_id: string | null): Promise<void> => {
       const at = { id: newId(), execution_id: null, tenant_id, revision: status().revision };
@@ -189,7 +189,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       engine: cli.state,
       resources: () => resourcesOf(states(), applied()),
       manifests: () => writeInForce(applied(), status().revision),
-      draft: createDrafts({ applied, states }),
+      draft: createDrafts({ applied, states, indexFile }),
       propose:
         config.control.git === null
           ? null

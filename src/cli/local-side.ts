@@ -8,8 +8,8 @@ import { loadManifests, type ManifestSet } from '../manifest/load.ts';
 import { readTree, type Tree, type TreeFile, TreeUnreadable } from '../manifest/tree.ts';
 import { assemble } from '../reconcile/assemble.ts';
 import type { AppliedSet, CompileDeps } from '../reconcile/compile.ts';
-import { createFileIndex } from '../reconcile/compile-api.ts';
 import { createRemoteKeySets } from '../reconcile/compile-context.ts';
+import { createDocumentCache } from '../reconcile/document-cache.ts';
 import { fetchChecked } from '../reconcile/fetch-documents.ts';
 import { compileSide, type Side } from '../reconcile/plan.ts';
 import {
@@ -30,7 +30,7 @@ export const FETCH = 'fetch the OpenAPI documents that ApiSpecs name by URL, to 
 
 export function localDeps(): CompileDeps {
   return {
-    indexFile: createFileIndex(),
+    indexFile: createDocumentCache().indexFile,
     remoteKeys: createRemoteKeySets({ clock: systemClock, log: silentLog }),
   };
 }

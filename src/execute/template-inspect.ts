@@ -1,5 +1,5 @@
-/** What a template refers to and what is wrong with it, for the validation of manifests. */
-import type { Json } from '../snapshot/snapshot.ts';
+/** A template with all that it refers to and all that is wrong with it, in one reading: for the validation of manifests. */
+import type { Json, Template } from '../snapshot/snapshot.ts';
 import { compileJsonText, compileStructure } from './template-compile.ts';
 import type { Findings, Inspection, TemplateOptions } from './template-leaf.ts';
 import { parseText } from './template-parse.ts';
@@ -12,13 +12,39 @@ export type { Inspection, Problem, Reference, TemplateOptions } from './template
  */
 export type TemplateKind = 'structure' | 'text' | 'expression' | 'condition';
 
+export interface InspectedTemplate extends Inspection {
+  /** null: there are problems. */
+  readonly template: Template | null;
+}
+
 /** Every reference and problem, in the order in which they are written. */
-export function inspectTemplate(value: Json, kind: TemplateKind, options: TemplateOptions = {}): Inspection {
-  const findings: Findings = { references: [], problems: [] };
-  if (kind !== 'text') compileStructure(value, '', options, findings);
-  else if (typeof value === 'string') compileJsonText(value, options, findings);
-  else report(findings, 'a body_template is a text');
-  if (findings.problems.length > 0 || typeof value !== 'string') return findings;
+export function inspectTemplate(
+  value: Json,
+  kind: TemplateKind,
+  options: TemplateOptions = {},
+): InspectedTemplate {
+  const findings: Findings = { references: [], problems: [], length: 0 };
+  const template = kind === 'text' ? text(value, options, findings) : structure(value, options, findings);
+  if (findings.problems.length === 0 && typeof value === 'string') checkShape(value, kind, findings);
+  const { references, problems } = findings;
+  return { references, problems, template: problems.length === 0 ? template : null };
+}
+
+function structure(value: Json, options: TemplateOptions, findings: Findings): Template {
+  const render = compileStructure(value, '', options, findings);
+  return { render: render === null ? () => value : (context) => render(context, { spent: 0 }) };
+}
+
+function text(value: Json, options: TemplateOptions, findings: Findings): Template | null {
+  if (typeof value !== 'string') {
+    report(findings, 'a body_template is a text');
+    return null;
+  }
+  const render = compileJsonText(value, options, findings);
+  return { render: (context) => render(context, { spent: 0 }) };
+}
+
+function checkShape(value: string, kind: TemplateKind, findings: Findings): void {
   const shape = kind === 'expression' || kind === 'condition' ? typesIn(value) : [];
   if (kind === 'expression' && (shape.length !== 1 || shape[0] !== 'MustacheStatement'))
     report(findings, 'this is text, whatever the values are; write one expression, as in {{input.list}}');
@@ -27,7 +53,6 @@ export function inspectTemplate(value: Json, kind: TemplateKind, options: Templa
       findings,
       'this is the same whatever the values are; write one expression, or blocks such as {{#if input.x}}yes{{/if}}',
     );
-  return findings;
 }
 
 function typesIn(text: string): readonly string[] {

@@ -1,5 +1,6 @@
 /** One text of a template while it is compiled, and what was found in it. */
-import { parseText, type Statement } from './template-parse.ts';
+import { type Parsed, parseText, type Statement } from './template-parse.ts';
+import type { Unreadable } from './template-tags.ts';
 
 /** A path from one of the roots of a template's context, as it is written. */
 export interface Reference {
@@ -32,7 +33,12 @@ export interface TemplateOptions {
 export interface Findings {
   readonly references: Reference[];
   readonly problems: Problem[];
+  /** Of the texts so far, in UTF-16 units. */
+  length: number;
 }
+
+/** Of all texts of a template that hold expressions. */
+const MAX_LENGTH = 65_536;
 
 export interface Leaf {
   readonly text: string;
@@ -51,9 +57,14 @@ export function readLeaf(
   text: string,
   pointer: string,
   { item = 'item' }: TemplateOptions,
-  { references, problems }: Findings,
+  findings: Findings,
 ): Leaf {
-  const parsed = parseText(text);
+  const { references, problems } = findings;
+  findings.length += text.length;
+  const parsed: Parsed | Unreadable =
+    findings.length > MAX_LENGTH
+      ? { problem: `a template may have ${MAX_LENGTH} characters`, offset: 0 }
+      : parseText(text);
   const failed = 'problem' in parsed;
   if (failed) problems.push({ pointer, offset: parsed.offset, message: parsed.problem });
   const offsetOf = failed ? () => 0 : parsed.offsetOf;

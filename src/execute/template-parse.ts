@@ -1,12 +1,11 @@
 /** Reads a template text with Handlebars' own parser, within limits. Nothing of it is ever compiled to code. */
 import Handlebars from 'handlebars';
+import { readPlain } from './template-plain.ts';
 import { readTags, type Unreadable } from './template-tags.ts';
 
 export type Program = hbs.AST.Program;
 export type Statement = hbs.AST.Statement;
 export type Expression = hbs.AST.Expression;
-
-const MAX_LENGTH = 65_536;
 
 export interface Parsed {
   /** Without comments and empty text. */
@@ -17,9 +16,8 @@ export interface Parsed {
 
 /** The parsed text, or why there is none. */
 export function parseText(text: string): Parsed | Unreadable {
-  if (text.length > MAX_LENGTH) {
-    return { problem: `a template may have ${MAX_LENGTH} characters`, offset: MAX_LENGTH };
-  }
+  const plain = readPlain(text);
+  if (plain !== null) return plain;
   const tagged = readTags(text);
   if ('problem' in tagged) return tagged;
   try {

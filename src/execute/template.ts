@@ -4,8 +4,8 @@
  * work of a rendering is limited (docs/decisions/0005-templates.md).
  */
 import type { Json, Template } from '../snapshot/snapshot.ts';
-import { compileJsonText, compileStructure } from './template-compile.ts';
-import type { Findings, TemplateOptions } from './template-leaf.ts';
+import { inspectTemplate, type TemplateKind } from './template-inspect.ts';
+import type { TemplateOptions } from './template-leaf.ts';
 
 /**
  * A template with the structure of `value`; each text in it is a template, keys are not. A text that is one
@@ -17,10 +17,7 @@ import type { Findings, TemplateOptions } from './template-leaf.ts';
  * UPSTREAM_FAILED.
  */
 export function compileTemplate(value: Json, options: TemplateOptions = {}): Template {
-  const findings: Findings = { references: [], problems: [] };
-  const render = compileStructure(value, '', options, findings);
-  throwProblems(findings);
-  return { render: render === null ? () => value : (context) => render(context, { spent: 0 }) };
+  return sound(value, 'structure', options);
 }
 
 /**
@@ -30,14 +27,12 @@ export function compileTemplate(value: Json, options: TemplateOptions = {}): Tem
  * Throws as {@link compileTemplate} does; rendering also INVALID_ARGUMENTS when blocks leave no JSON.
  */
 export function compileBodyTemplate(text: string, options: TemplateOptions = {}): Template {
-  const findings: Findings = { references: [], problems: [] };
-  const render = compileJsonText(text, options, findings);
-  throwProblems(findings);
-  return { render: (context) => render(context, { spent: 0 }) };
+  return sound(text, 'text', options);
 }
 
-function throwProblems({ problems }: Findings): void {
-  if (problems.length === 0) return;
+function sound(value: Json, kind: TemplateKind, options: TemplateOptions): Template {
+  const { template, problems } = inspectTemplate(value, kind, options);
+  if (template !== null) return template;
   const lines = problems.map(({ pointer, message }) => (pointer === '' ? message : `${pointer}: ${message}`));
   throw new Error(lines.join('; '));
 }

@@ -6,6 +6,7 @@
 import { Composer, CST, type Document, isNode, Lexer, LineCounter, Parser } from 'yaml';
 import { compareDiagnostics, type Diagnostic, errorAt, type Position } from './diagnostic.ts';
 import { readDocument } from './document.ts';
+import { readPlainYaml } from './plain-yaml.ts';
 import type { Located } from './position.ts';
 import { explainSyntax } from './syntax.ts';
 import { decodeText } from './text.ts';
@@ -59,7 +60,14 @@ export function parseFile(file: string, bytes: Uint8Array): ParsedFile {
   if (oversize !== null) return { documents: [], diagnostics: [oversize] };
   const text = decodeText(file, bytes);
   if (typeof text !== 'string') return { documents: [], diagnostics: [text] };
+  const plain = bytes.length <= MAX_MANIFEST_BYTES ? readPlainYaml(text) : null;
+  if (plain !== null)
+    return { documents: plain.map((one) => ({ ...one, valid: true, diagnostics: [] })), diagnostics: [] };
+  return readText(file, text, bytes.length);
+}
 
+/** Reads with the library, which can say of everything what is wrong with it. */
+export function readText(file: string, text: string, byteLength: number): ParsedFile {
   const diagnostics: Diagnostic[] = [];
   const lines = new LineCounter();
   const at = (offset: number): Position => {
@@ -96,7 +104,7 @@ export function parseFile(file: string, bytes: Uint8Array): ParsedFile {
       return { ...located, valid: valid && own.length === 0, diagnostics: own };
     });
     if (size > MAX_MANIFEST_BYTES) {
-      return { documents: [], diagnostics: [tooLarge(file, bytes.length)] };
+      return { documents: [], diagnostics: [tooLarge(file, byteLength)] };
     }
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
@@ -214,7 +222,7 @@ function inlineLength(document: Document.Parsed, value: unknown): number {
 }
 
 /** Only what names an ApiSpec with an inline document is worth reading when it is larger than a manifest. */
-function checkSize(file: string, bytes: Uint8Array): Diagnostic | null {
+export function checkSize(file: string, bytes: Uint8Array): Diagnostic | null {
   if (bytes.length <= MAX_MANIFEST_BYTES) return null;
   const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const mayHold = content.includes('ApiSpec') && content.includes('inline');

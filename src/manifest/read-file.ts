@@ -16,8 +16,8 @@ import {
   type SpecOf,
 } from './manifest.ts';
 import { createPace } from './pace.ts';
-import { type ParsedDocument, parseFile } from './parse.ts';
-import { locate } from './position.ts';
+import { checkSize, type ParsedDocument, parseFile } from './parse.ts';
+import { type Located, locate } from './position.ts';
 import { scanSecrets } from './secret-scan.ts';
 import { soundPart } from './sound-part.ts';
 import { suggest } from './suggest.ts';
@@ -70,11 +70,20 @@ export function readFile(file: TreeFile): FileReading {
   try {
     return readContent(file);
   } catch (error) {
-    const { path } = file;
-    const message = `the gateway failed to read this file: ${error instanceof Error ? error.message : String(error)}`;
-    const loose = [errorAt(path, START, 'internal', message, 'please report it')];
-    return { file: path, drafts: [], loose, holdsManifests: true, broken: true };
+    return failedReading(file, error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Of a file that could not be read, for a reason that is no fault of its author. */
+export function failedReading({ path }: TreeFile, reason: string): FileReading {
+  const message = `the gateway failed to read this file: ${reason}`;
+  const loose = [errorAt(path, START, 'internal', message, 'please report it')];
+  return { file: path, drafts: [], loose, holdsManifests: true, broken: true };
+}
+
+/** Whether a file is parsed, and so takes time in proportion to its size; others are told by their looks. */
+export function isParsed(file: TreeFile): boolean {
+  return !looksLikeOpenApi(file) && checkSize(file.path, file.bytes) === null;
 }
 
 const START: Position = { line: 1, column: 1 };
@@ -147,20 +156,40 @@ function readDocument(file: string, document: ParsedDocument): Draft | Nameless 
   const key = keyOf(identity);
   const start = locate(document, '');
   const place = { identity, key, file, ...start, diagnostics: diagnostics.sort(compareDiagnostics) };
-  const make = (content: Fields): Manifest => ({
+  if (document.valid && diagnostics.length === 0) {
+    const manifest = makeManifest(place, document, digestContent(value));
+    return { found: { ...place, manifest }, references };
+  }
+  const part = document.valid ? soundPart(identity.kind, value, violations) : null;
+  const more =
+    part === null
+      ? {}
+      : {
+          part: {
+            ...makeManifest(place, { ...document, value: part }, digestContent(part)),
+            document: { value, positions: document.positions },
+          },
+        };
+  return { found: { ...place, manifest: null, ...more }, references };
+}
+
+/** The manifest that a sound document is; `digest` is that of its content. */
+export function makeManifest(
+  { identity, key, file }: Pick<Found, 'identity' | 'key' | 'file'>,
+  { value, positions }: Located,
+  digest: string,
+): Manifest {
+  const { metadata, spec } = value as Fields;
+  return {
     ...identity,
     key,
-    spec: content.spec as SpecOf<Kind>,
-    annotations: fieldsOf(fieldsOf(content.metadata).annotations) as Record<string, string>,
+    spec: spec as SpecOf<Kind>,
+    annotations: fieldsOf(fieldsOf(metadata).annotations) as Record<string, string>,
     file,
-    document,
+    document: { value, positions },
     data: new Map(),
-    digest: digestContent(content),
-  });
-  if (document.valid && diagnostics.length === 0)
-    return { found: { ...place, manifest: make(value) }, references };
-  const part = document.valid ? soundPart(identity.kind, value, violations) : null;
-  return { found: { ...place, manifest: null, ...(part !== null && { part: make(part) }) }, references };
+    digest,
+  };
 }
 
 function placeOf({ line, column }: { readonly line: number; readonly column: number }): string {

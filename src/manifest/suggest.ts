@@ -33,27 +33,39 @@ function fold(word: string): string {
   return word.toLowerCase().replaceAll(/[-_]/g, '');
 }
 
+/** Of the comparison under way: thousands of words are compared with one, and none needs memory of its own. */
+const ROWS = [1, 2, 3].map(() => new Uint16Array(MAX_LENGTH + 1)) as [Uint16Array, Uint16Array, Uint16Array];
+
 /**
  * Damerau-Levenshtein distance (optimal string alignment: no part is edited twice), or `limit` when it is that
  * or more.
  */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, column) => column);
+  let [beforeLast, last, current] = ROWS;
+  for (let column = 0; column <= b.length; column++) last[column] = column;
   for (let row = 1; row <= a.length; row++) {
-    const current = [row];
+    current[0] = row;
+    let least = row;
     for (let column = 1; column <= b.length; column++) {
-      const cost = a[row - 1] === b[column - 1] ? 0 : 1;
-      let distance = Math.min(last[column]! + 1, current[column - 1]! + 1, last[column - 1]! + cost);
-      if (row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]) {
+      const same = a.charCodeAt(row - 1) === b.charCodeAt(column - 1);
+      let distance = Math.min(
+        last[column]! + 1,
+        current[column - 1]! + 1,
+        last[column - 1]! + (same ? 0 : 1),
+      );
+      if (
+        row > 1 &&
+        column > 1 &&
+        a.charCodeAt(row - 1) === b.charCodeAt(column - 2) &&
+        a.charCodeAt(row - 2) === b.charCodeAt(column - 1)
+      )
         distance = Math.min(distance, beforeLast[column - 2]! + 1);
-      }
-      current.push(distance);
+      current[column] = distance;
+      least = Math.min(least, distance);
     }
-    if (Math.min(...current) >= limit) return limit;
-    beforeLast = last;
-    last = current;
+    if (least >= limit) return limit;
+    [beforeLast, last, current] = [last, current, beforeLast];
   }
   return Math.min(last[b.length]!, limit);
 }

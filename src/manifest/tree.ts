@@ -2,12 +2,13 @@
  * The files of a manifest directory at one moment. The directory is not trusted to hold still, nor to hold files:
  * links may lead out of it, names may be pipes or devices, and entries come and go while it is read.
  */
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import {
   closeSync,
   constants,
   type Dirent,
   fstatSync,
+  lstatSync,
   openSync,
   readdirSync,
   readSync,
@@ -16,6 +17,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
+import { systemClock } from '../clock.ts';
 import { compareText, type Diagnostic, errorAt } from './diagnostic.ts';
 import { createPace, type Pace } from './pace.ts';
 
@@ -36,6 +38,22 @@ export interface Tree {
   readonly digest: string;
   /** The real path of every directory that something was read from, and what tells it from a later one of this path. */
   readonly directories: ReadonlyMap<string, string>;
+  /** By path, of files that had been at rest for a while when they were read. */
+  readonly stamps: ReadonlyMap<string, Stamp>;
+}
+
+/** What the system says of a file: as long as it says the same, it is most likely the same content. */
+export type Stamp = Pick<Stats, 'dev' | 'ino' | 'size' | 'mtimeMs' | 'ctimeMs'>;
+
+export interface ReadOptions {
+  /** The tree of an earlier reading: what has not changed since takes no more memory. */
+  readonly earlier?: Tree | null;
+  /** Whether a file whose stamp has not changed is taken from it unread. */
+  readonly trust?: boolean;
+  /** Whether what was written while it was read will do. */
+  readonly restless?: boolean;
+  /** Wall clock, in milliseconds. */
+  readonly now?: number;
 }
 
 /** The directory changed while it was read, or is not there: look again later. */
@@ -45,6 +63,8 @@ export class TreeUnreadable extends Error {
 
 /** A document that a manifest refers to may be larger than a manifest; nothing may be larger than this. */
 export const MAX_DATA_BYTES = 32 * 1024 * 1024;
+/** Milliseconds: clocks of file systems are coarse, and within a tick a second change has the stamp of the first. */
+const REST_MS = 2_000;
 /** More is most likely the wrong directory. */
 const MAX_ENTRIES = 100_000;
 const MAX_TOTAL_BYTES = 512 * 1024 * 1024;
@@ -59,6 +79,11 @@ interface Walk {
   readonly files: TreeFile[];
   /** What was there the last time: a file of the same content is the same object. */
   readonly before: ReadonlyMap<string, TreeFile>;
+  /** Of what was there the last time, as far as they are trusted. */
+  readonly trusted: ReadonlyMap<string, Stamp>;
+  readonly stamps: Map<string, Stamp>;
+  /** Wall clock at the begin. */
+  readonly began: number;
   readonly diagnostics: Diagnostic[];
   /** Where each link led that was followed. */
   readonly links: Map<string, string>;
@@ -80,17 +105,19 @@ interface Place {
 
 /**
  * Reads every `.yaml`, `.yml` and `.json` file below `root`, links inside of it included; names that begin with a dot
- * and `*.test.yaml` are left out. With the tree of an earlier reading, what has not changed takes no more memory.
- * Rejects with {@link TreeUnreadable} when the directory is gone or changes meanwhile; `restless`: also what was written
- * while it was read will do.
+ * and `*.test.yaml` are left out. Rejects with {@link TreeUnreadable} when the directory is gone or changes meanwhile.
  */
-export async function readTree(root: string, earlier: Tree | null = null, restless = false): Promise<Tree> {
+export async function readTree(root: string, options: ReadOptions = {}): Promise<Tree> {
+  const { earlier, trust = false, restless = false, now = systemClock.now() } = options;
   const real = seen(root, () => realpathSync(root));
   const links = new Map([[root, real]]);
   const walk: Walk = {
     ...{ root: real, files: [], diagnostics: [], links, entries: 0, bytes: 0 },
     ...{ directories: new Map(), looks: new Map() },
     before: earlier?.files ?? new Map(),
+    trusted: (trust ? earlier?.stamps : null) ?? new Map(),
+    stamps: new Map(),
+    began: now,
     breathe: createPace(),
   };
   await readDirectory(walk, { path: '', real, above: [] });
@@ -99,7 +126,7 @@ export async function readTree(root: string, earlier: Tree | null = null, restle
     if (seen(link, () => realpathSync(link)) !== target)
       throw new TreeUnreadable(`${link} changed while it was read`);
   }
-  const tree = makeTree(walk.files, walk.diagnostics, walk.directories);
+  const tree = makeTree(walk.files, walk.diagnostics, walk.directories, walk.stamps);
   if (!restless && tree.digest !== earlier?.digest) await checkStill(walk);
   return tree;
 }
@@ -122,10 +149,11 @@ export function makeTree(
   list: readonly TreeFile[],
   diagnostics: readonly Diagnostic[],
   directories: Tree['directories'] = new Map(),
+  stamps: Tree['stamps'] = new Map(),
 ): Tree {
   const sorted = [...list].sort((a, b) => compareText(a.path, b.path));
   const files = new Map(sorted.map((file) => [file.path, file]));
-  return { files, diagnostics, digest: digestOf(files, diagnostics), directories };
+  return { files, diagnostics, digest: digestOf(files, diagnostics), directories, stamps };
 }
 
 export function treeFile(path: string, bytes: Buffer): TreeFile {
@@ -155,7 +183,7 @@ async function readDirectory(walk: Walk, place: Place): Promise<void> {
       refuse(walk, path, 'bad-file-name', 'the name of this entry is not UTF-8', 'rename it');
     else if (entry.isSymbolicLink()) await followLink(walk, below);
     else if (entry.isDirectory()) await enterDirectory(walk, below);
-    else if (READABLE.test(path)) readEntry(walk, below, entry.isFile());
+    else if (READABLE.test(path)) await readEntry(walk, below, entry.isFile());
     await walk.breathe();
   }
 }
@@ -206,7 +234,7 @@ async function followLink(walk: Walk, { path, real: link, above }: Place): Promi
   } else if (status.isDirectory()) {
     await enterDirectory(walk, { path, real: target, above });
   } else {
-    readEntry(walk, { path, real: target, above }, status.isFile());
+    await readEntry(walk, { path, real: target, above }, status.isFile());
   }
 }
 
@@ -225,7 +253,8 @@ async function enterDirectory(walk: Walk, place: Place): Promise<void> {
   }
 }
 
-function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
+async function readEntry(walk: Walk, { path, real }: Place, regular: boolean): Promise<void> {
+  if (regular && isUnchanged(walk, path, real)) return;
   const handle = regular ? openFile(walk, path, real) : null;
   if (handle === null) {
     if (!regular) refuse(walk, path, 'not-a-file', 'this is no regular file');
@@ -240,12 +269,10 @@ function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
       const most = `${MAX_DATA_BYTES / 1024 / 1024} MiB`;
       refuse(walk, path, 'file-too-large', `the file has ${status.size} bytes; at most ${most} are read`);
     } else {
-      walk.bytes += status.size;
-      if (walk.bytes > MAX_TOTAL_BYTES)
-        throw new TreeUnreadable(
-          `${walk.root} cannot be read: it has more than ${MAX_TOTAL_BYTES / 1024 / 1024} MiB`,
-        );
-      walk.files.push(keep(walk, path, readWhole(handle, status.size)));
+      count(walk, status.size);
+      walk.files.push(await readContent(walk, path, handle, status.size));
+      if (Math.max(status.ctimeMs, status.mtimeMs) < walk.began - REST_MS)
+        walk.stamps.set(path, stampOf(status));
     }
   } catch (error) {
     if (error instanceof TreeUnreadable) throw error;
@@ -253,6 +280,42 @@ function readEntry(walk: Walk, { path, real }: Place, regular: boolean): void {
   } finally {
     closeSync(handle);
   }
+}
+
+/** Whether a file is as it was the last time, and is taken from there. */
+function isUnchanged(walk: Walk, path: string, real: string): boolean {
+  const stamp = walk.trusted.get(path);
+  const known = walk.before.get(path);
+  if (stamp === undefined || known === undefined) return false;
+  const status = lstatSync(real, { throwIfNoEntry: false });
+  if (status?.isFile() !== true || !isSame(stamp, status)) return false;
+  count(walk, status.size);
+  walk.files.push(known);
+  walk.stamps.set(path, stamp);
+  return true;
+}
+
+function stampOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): Stamp {
+  return { dev, ino, size, mtimeMs, ctimeMs };
+}
+
+function isSame(a: Stamp, b: Stamp): boolean {
+  // A change of the content changes ctime, which nobody can set, other than mtime.
+  return (
+    a.ctimeMs === b.ctimeMs &&
+    a.mtimeMs === b.mtimeMs &&
+    a.ino === b.ino &&
+    a.size === b.size &&
+    a.dev === b.dev
+  );
+}
+
+function count(walk: Walk, size: number): void {
+  walk.bytes += size;
+  if (walk.bytes > MAX_TOTAL_BYTES)
+    throw new TreeUnreadable(
+      `${walk.root} cannot be read: it has more than ${MAX_TOTAL_BYTES / 1024 / 1024} MiB`,
+    );
 }
 
 /** A handle; null: refused. O_NONBLOCK: to open a pipe would else wait for a writer. */
@@ -272,25 +335,42 @@ function refuseUnreadable(walk: Walk, path: string, real: string, error: unknown
   refuse(walk, path, 'unreadable', `the file cannot be read (${code})`, 'check its owner and mode');
 }
 
-function keep({ before }: Walk, path: string, bytes: Buffer): TreeFile {
-  const digest = hash('sha256', bytes, 'hex');
-  const known = before.get(path);
-  return known?.digest === digest ? known : { path, bytes: Buffer.from(bytes), digest };
-}
-
-/** What was read last, until the next is: most files have not changed, and need no memory of their own. */
+/** Most files have not changed, and need no memory of their own: what was read last, until the next is. */
 const SCRATCH = Buffer.alloc(64 * 1024);
+/** Bytes of a larger file that are read between two looks at the clock. */
+const PORTION = 1024 * 1024;
 
 /** No more than what the file had when it was opened: one that grows without end is cut, and seen at the next scan. */
-function readWhole(handle: number, size: number): Buffer {
-  const bytes = size <= SCRATCH.length ? SCRATCH : Buffer.alloc(size);
+async function readContent(walk: Walk, path: string, handle: number, size: number): Promise<TreeFile> {
+  if (size <= SCRATCH.length) {
+    const bytes = SCRATCH.subarray(0, readPortion(handle, SCRATCH, 0, size));
+    return keep(walk, path, hash('sha256', bytes, 'hex'), () => Buffer.from(bytes));
+  }
+  const bytes = Buffer.alloc(size);
+  const digest = createHash('sha256');
+  let length = 0;
+  for (let portion = -1; portion !== 0; length += portion) {
+    portion = readPortion(handle, bytes, length, Math.min(PORTION, size - length));
+    digest.update(bytes.subarray(length, length + portion));
+    await walk.breathe();
+  }
+  return keep(walk, path, digest.digest('hex'), () => bytes.subarray(0, length));
+}
+
+/** Reads so many bytes, or to the end of the file; gives how many there were. */
+function readPortion(handle: number, bytes: Buffer, at: number, size: number): number {
   let length = 0;
   while (length < size) {
-    const read = readSync(handle, bytes, length, size - length, null);
+    const read = readSync(handle, bytes, at + length, size - length, null);
     if (read === 0) break;
     length += read;
   }
-  return bytes.subarray(0, length);
+  return length;
+}
+
+function keep({ before }: Walk, path: string, digest: string, bytes: () => Buffer): TreeFile {
+  const known = before.get(path);
+  return known?.digest === digest ? known : { path, bytes: bytes(), digest };
 }
 
 function refuse(walk: Walk, path: string, rule: string, message: string, hint: string | null = null): void {

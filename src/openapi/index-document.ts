@@ -42,6 +42,15 @@ const MAX_PROBLEMS = 200;
  * Throws {@link DocumentError} when it is no OpenAPI 3.0 or 3.1 document.
  */
 export function indexDocument(document: unknown, options: IndexOptions = {}): DocumentIndex {
+  const work = indexing(document, options);
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The same in steps, one a path: a large document takes a second. */
+export function* indexing(document: unknown, options: IndexOptions = {}): Generator<void, DocumentIndex> {
   checkVersion(document);
   const info = member(document, 'info');
   const url = options.url ?? null;
@@ -57,7 +66,11 @@ export function indexDocument(document: unknown, options: IndexOptions = {}): Do
     bodies: new Map(),
     parameter_count: 0,
   };
-  const operations = readPaths(reading, problems);
+  const operations = new Map<string, Operation>();
+  for (const [path, item] of Object.entries(pathsOf(reading))) {
+    readPath(reading, problems, operations, path, item);
+    yield;
+  }
   return {
     title: textOf(info, 'title') ?? '',
     version: versionOf(info),
@@ -96,31 +109,35 @@ function readServer(document: unknown, url: string | null): string | null {
   return baseUrl(servers === undefined ? null : { value: servers, pointer: '/servers' }, url);
 }
 
-function readPaths(reading: Reading, problems: Problems): ReadonlyMap<string, Operation> {
-  const operations = new Map<string, Operation>();
-  const paths = member(reading.document, 'paths');
+function pathsOf({ document, report }: Reading): Readonly<Record<string, unknown>> {
+  const paths = member(document, 'paths');
   // OpenAPI 3.1 lets a document describe webhooks alone.
-  if (paths === undefined) return operations;
-  if (!isObject(paths)) {
-    reading.report('/paths', `paths must be an object, not ${nounOf(paths)}`);
-    return operations;
-  }
-  for (const path of Object.keys(paths)) {
-    if (path.startsWith('x-')) continue;
-    problems.guard(`path ${quote(path)} is left out`, null, () => {
-      const pointer = pointerTo('/paths', path);
-      const fault = pathFault(withoutFragment(path));
-      if (fault !== null) throw new Malformed(pointer, fault);
-      const item = readPathItem(reading.document, { value: paths[path], pointer });
-      for (const key of methodsOf(item)) {
-        const id = writtenId(fieldOf(item, key)?.value) ?? derivedId(key.toUpperCase(), path);
-        problems.guard(`operation ${quote(id)} is left out`, id, () => {
-          add(reading, operations, readOperation(reading, path, key, item), path);
-        });
-      }
-    });
-  }
-  return operations;
+  if (paths === undefined) return {};
+  if (isObject(paths)) return paths;
+  report('/paths', `paths must be an object, not ${nounOf(paths)}`);
+  return {};
+}
+
+function readPath(
+  reading: Reading,
+  problems: Problems,
+  operations: Map<string, Operation>,
+  path: string,
+  value: unknown,
+): void {
+  if (path.startsWith('x-')) return;
+  problems.guard(`path ${quote(path)} is left out`, null, () => {
+    const pointer = pointerTo('/paths', path);
+    const fault = pathFault(withoutFragment(path));
+    if (fault !== null) throw new Malformed(pointer, fault);
+    const item = readPathItem(reading.document, { value, pointer });
+    for (const key of methodsOf(item)) {
+      const id = writtenId(fieldOf(item, key)?.value) ?? derivedId(key.toUpperCase(), path);
+      problems.guard(`operation ${quote(id)} is left out`, id, () => {
+        add(reading, operations, readOperation(reading, path, key, item), path);
+      });
+    }
+  });
 }
 
 /** Adds an operation. The later one of two with the same id goes by its method and path. */

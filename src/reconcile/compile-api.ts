@@ -3,18 +3,17 @@ import { isIP } from 'node:net';
 import { compileAddressPolicy } from '../execute/address.ts';
 import type { Manifest, SpecOf } from '../manifest/manifest.ts';
 import { pointerTo } from '../manifest/position.ts';
-import type { TreeFile } from '../manifest/tree.ts';
-import { readDocument } from '../openapi/document.ts';
 import { DocumentError } from '../openapi/document-error.ts';
-import { type DocumentIndex, indexDocument } from '../openapi/index-document.ts';
+import type { DocumentIndex } from '../openapi/index-document.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { compileValuePattern, matchesAny } from '../policy/match.ts';
 import type { Api, CredentialRef, ExploredApi, Inject, Matcher } from '../snapshot/snapshot.ts';
 import { checkTransport } from './check-credential.ts';
 import { compileExplored } from './compile-explorer.ts';
 import { retryRule } from './compile-repeat.ts';
+import { type IndexFile, indexInline } from './document-cache.ts';
 import type { Problems } from './problems.ts';
-import { bareHost, isRemote, remoteDocument } from './remote-documents.ts';
+import { bareHost, remoteDocument } from './remote-documents.ts';
 
 export interface CompiledApi {
   readonly api: Api;
@@ -25,9 +24,6 @@ export interface CompiledApi {
   readonly unchecked: boolean;
   readonly explored: ExploredApi;
 }
-
-/** Gives the index of a document; the same file is read once, however many reconciles see it. */
-export type IndexFile = (file: TreeFile) => DocumentIndex;
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_MAX_RESPONSE_BYTES = 10 * 1024 * 1024;
@@ -71,40 +67,6 @@ export function compileApi(
   return { api, operations: index.operations, left_out, unchecked, explored };
 }
 
-/** Remembers what the files that were asked for last hold, good or bad. */
-export function createFileIndex(): IndexFile {
-  const known = new Map<string, { readonly bytes: number; readonly read: () => DocumentIndex }>();
-  let bytes = 0;
-  return (file) => {
-    // Where a document is from says what its relative servers are.
-    const id = isRemote(file) ? `${file.digest} ${file.path}` : file.digest;
-    const entry = known.get(id) ?? { bytes: file.bytes.length, read: indexFile(file) };
-    // In order of use; what was not asked for in a long time is forgotten.
-    if (!known.delete(id)) bytes += entry.bytes;
-    known.set(id, entry);
-    for (const [one, oldest] of known) {
-      if (bytes <= MAX_INDEXED_BYTES || one === id) break;
-      known.delete(one);
-      bytes -= oldest.bytes;
-    }
-    return entry.read();
-  };
-}
-
-/** Of the files whose indexes are remembered: several of the largest that are published. */
-const MAX_INDEXED_BYTES = 64 * 1024 * 1024;
-
-function indexFile(file: TreeFile): () => DocumentIndex {
-  try {
-    const index = indexDocument(readDocument(file.bytes), isRemote(file) ? { url: file.path } : {});
-    return () => index;
-  } catch (error) {
-    return () => {
-      throw error;
-    };
-  }
-}
-
 function readSource(
   manifest: Manifest<'ApiSpec'>,
   problems: Problems,
@@ -112,7 +74,7 @@ function readSource(
 ): DocumentIndex | null {
   const { file, inline, url } = manifest.spec.source;
   if (inline !== undefined)
-    return problems.attempt('/spec/source/inline', 'bad-document', () => indexDocument(inline));
+    return problems.attempt('/spec/source/inline', 'bad-document', () => indexInline(inline));
   const data = manifest.data.get((file ?? url)!)!;
   return problems.attempt(pointerOf(manifest), 'bad-document', () => {
     try {

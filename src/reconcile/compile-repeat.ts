@@ -5,7 +5,7 @@ import { suggest } from '../manifest/suggest.ts';
 import { andList, quoted } from '../manifest/words.ts';
 import type { Operation } from '../openapi/operation.ts';
 import type { Api, ForEach, NextPage, Pagination, Retry, RetryRule, Template } from '../snapshot/snapshot.ts';
-import type { Needs } from './check-references.ts';
+import type { Needs } from './compile-templates.ts';
 import type { Problems } from './problems.ts';
 
 type WrittenStep = Manifest<'ToolWorkflow'>['spec']['steps'][number];
@@ -51,11 +51,6 @@ export function retryOf(
       `add methods: [${method}] where doing it twice does no harm`,
     );
   return null;
-}
-
-/** How the templates of a step call the element; null: there is none. */
-export function itemOf({ for_each }: WrittenStep): string | null {
-  return for_each === undefined ? null : (for_each.as ?? 'item');
 }
 
 export function forEachOf({ for_each }: WrittenStep, list: Template, { list_roots }: Needs): ForEach {

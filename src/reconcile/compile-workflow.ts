@@ -1,18 +1,17 @@
 /** ToolWorkflow manifests -> tools of the snapshot: every template, path and schema compiled, every name looked up. */
 import { compileQuery } from '../execute/jsonpath.ts';
-import { compileBodyTemplate, compileTemplate } from '../execute/template.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { pointerTo } from '../manifest/position.ts';
 import { suggest } from '../manifest/suggest.ts';
 import { andList, quoted } from '../manifest/words.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { literalOperation, unknownOperation } from '../openapi/request.ts';
-import type { Json, JsonObject, Query, Step, Template, WorkflowTool } from '../snapshot/snapshot.ts';
-import { checkReferences, type Needs } from './check-references.ts';
+import type { Json, JsonObject, Query, Step, WorkflowTool } from '../snapshot/snapshot.ts';
 import type { CompiledApi } from './compile-api.ts';
-import { forEachOf, itemOf, paginationOf, retryOf } from './compile-repeat.ts';
-import { compileSchema } from './json-schema.ts';
-import type { Problems } from './problems.ts';
+import { forEachOf, paginationOf, retryOf } from './compile-repeat.ts';
+import { compileTemplates, type StepTemplates } from './compile-templates.ts';
+import { type ArgumentsSchema, compileSchema, type Whole } from './json-schema.ts';
+import type { Hint, Problems } from './problems.ts';
 import { stagesOf } from './stages.ts';
 
 type Spec = Manifest<'ToolWorkflow'>['spec'];
@@ -21,20 +20,22 @@ type WrittenStep = Spec['steps'][number];
 /** The ApiSpec that a manifest sees under this name, or why it cannot be had. */
 export type FindApi = (
   name: string,
-) => CompiledApi | { readonly absent: true; readonly hint: string | null } | { readonly bad: string };
+) => CompiledApi | { readonly absent: true; readonly hint: Hint } | { readonly bad: string };
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+/** Unknown parameters of a step that are compared with those that the operation has. */
+const MAX_COMPARED = 20;
 const NO_ARGUMENTS: JsonObject = { type: 'object', additionalProperties: false };
 
-/** null: see the problems. */
-export function compileWorkflow(
+/** null: see the problems. Yields now and then: a workflow may have as many templates as others have workflows. */
+export function* compileWorkflow(
   manifest: Manifest<'ToolWorkflow'>,
   problems: Problems,
   findApi: FindApi,
-): WorkflowTool | null {
+): Generator<void, WorkflowTool | null> {
   const { spec, name, tenant } = manifest;
   checkStepNames(spec, problems);
-  const needs = checkReferences(spec, problems);
+  const templates = yield* compileTemplates(spec, problems);
   const input_schema = (spec.input_schema ?? NO_ARGUMENTS) as JsonObject;
   const schema = problems.attempt('/spec/input_schema', 'bad-schema', () => compileSchema(input_schema));
   const { output_schema } = spec;
@@ -42,10 +43,10 @@ export function compileWorkflow(
     output_schema === undefined
       ? null
       : problems.attempt('/spec/output_schema', 'bad-schema', () => compileSchema(output_schema));
+  yield;
   const compiled = spec.steps.map((step, index) =>
-    compileStep(spec, step, index, needs[index]!, problems, findApi),
+    compileStep(spec, step, index, templates.steps[index]!, problems, findApi),
   );
-  const output = spec.output === undefined ? null : template(spec.output as Json, null, problems);
   if (schema === null || problems.failed) return null;
   const steps = compiled.filter((step): step is Step => step !== null);
   return {
@@ -58,14 +59,25 @@ export function compileWorkflow(
     tags: spec.tags ?? [],
     category: spec.category ?? null,
     annotations: spec.annotations ?? {},
-    validate: (args) => schema.problems(args),
-    validate_output: outputs === null ? null : (value) => outputs.problems(value, 'output'),
+    validate: validatorOf(schema, 'arguments'),
+    validate_output: outputs === null ? null : validatorOf(outputs, 'output'),
     steps,
-    stages: stagesOf(steps, needs),
-    output,
+    stages: stagesOf(
+      steps,
+      templates.steps.map(({ needs }) => needs),
+    ),
+    output: templates.output,
     timeout_ms: spec.timeout_ms ?? DEFAULT_TIMEOUT_MS,
     allow_fields: spec.allow_fields ?? false,
   };
+}
+
+/**
+ * A function of its own: what a tool holds lives as long as the tool, and a closure made above would hold all that its
+ * neighbours see, down to the manifests of every reconcile before.
+ */
+function validatorOf(schema: ArgumentsSchema, of: Whole): (value: unknown) => string[] {
+  return (value) => schema.problems(value, of);
 }
 
 function checkStepNames(spec: Spec, problems: Problems): void {
@@ -86,21 +98,13 @@ function compileStep(
   spec: Spec,
   written: WrittenStep,
   index: number,
-  needs: Needs,
+  { needs, list, ...templates }: StepTemplates,
   problems: Problems,
   findApi: FindApi,
 ): Step | null {
   const pointer = `/spec/steps/${index}`;
   const api = apiOf(spec, written, pointer, problems, findApi);
   const operation = api === null ? null : operationOf(written, api, pointer, problems);
-  const item = itemOf(written);
-  const path_params = templates(written.path_params, item, problems);
-  const query = templates(written.query, item, problems);
-  const headers = templates(written.headers, item, problems);
-  const body = bodyOf(written, pointer, item, problems);
-  // Both are asked before there is an element.
-  const when = written.when === undefined ? null : template(written.when, null, problems);
-  const list = written.for_each === undefined ? null : template(written.for_each.in as Json, null, problems);
   const extract = extractOf(written, pointer, problems);
   checkDefaults(written, pointer, problems);
   if (api === null || operation === null) return null;
@@ -111,15 +115,11 @@ function compileStep(
     name: written.name,
     api: api.api,
     operation,
-    path_params,
-    query,
-    headers,
-    body,
+    ...templates,
     extract,
     on_error: written.on_error ?? 'fail',
     defaults: (written.defaults as Record<string, Json> | undefined) ?? {},
     expect_status: written.expect_status ?? null,
-    when,
     for_each: list === null ? null : forEachOf(written, list, needs),
     paginate,
     retry,
@@ -167,7 +167,10 @@ function operationOf(
     return operation;
   }
   const bad = api.left_out.get(operation_id);
-  const near = suggest(operation_id, api.operations.keys());
+  const hint = (): string | null => {
+    const near = suggest(operation_id, api.operations.keys());
+    return near === null ? null : `did you mean ${near}?`;
+  };
   const message = `ApiSpec ${api.api.name} has no operation ${quoted(operation_id)}`;
   if (bad !== undefined)
     problems.error(
@@ -175,13 +178,7 @@ function operationOf(
       'unknown-operation',
       `ApiSpec ${api.api.name} has left out operation ${quoted(operation_id)}: ${bad}`,
     );
-  else
-    problems.error(
-      `${pointer}/operation_id`,
-      'unknown-operation',
-      message,
-      near === null ? null : `did you mean ${near}?`,
-    );
+  else problems.error(`${pointer}/operation_id`, 'unknown-operation', message, hint);
   return null;
 }
 
@@ -217,9 +214,9 @@ function checkParameters(
     const names = known.map((parameter) => parameter.name);
     const meant = new Set<string>();
     const open = location === 'header' || (operation.literal && location === 'query');
-    for (const name of open ? [] : Object.keys(given[location])) {
-      if (names.includes(name)) continue;
-      const near = suggest(name, names);
+    const unknown = open ? [] : Object.keys(given[location]).filter((name) => !names.includes(name));
+    for (const [count, name] of unknown.entries()) {
+      const near = count < MAX_COMPARED ? suggest(name, names) : null;
       if (near !== null) meant.add(near);
       const has = names.length === 0 ? `it has none` : `it has ${andList(names.slice(0, 10))}`;
       problems.error(
@@ -249,19 +246,6 @@ function checkParameters(
     problems.error(`${pointer}/name`, 'missing-body', `${operation.id} needs a body`);
 }
 
-function bodyOf(
-  written: WrittenStep,
-  pointer: string,
-  item: string | null,
-  problems: Problems,
-): Template | null {
-  if (written.body !== undefined) return template(written.body as Json, item, problems);
-  const text = written.body_template;
-  return text === undefined
-    ? null
-    : problems.attempt(`${pointer}/body_template`, 'bad-template', () => compileBodyTemplate(text, { item }));
-}
-
 function extractOf(written: WrittenStep, pointer: string, problems: Problems): Map<string, Query> {
   const extract = new Map<string, Query>();
   for (const [variable, path] of Object.entries(written.extract ?? {})) {
@@ -285,33 +269,11 @@ function checkDefaults(
   for (const variable of Object.keys(defaults)) {
     if (Object.hasOwn(extract, variable)) continue;
     const at = pointerTo(`${pointer}/defaults`, variable);
-    const near = suggest(variable, Object.keys(extract));
-    const hint = near === null ? null : `did you mean ${near}?`;
+    const hint = (): string | null => {
+      const near = suggest(variable, Object.keys(extract));
+      return near === null ? null : `did you mean ${near}?`;
+    };
     const message = `step ${quoted(name)} extracts no ${quoted(variable)}`;
     problems.error(at, 'unknown-variable', message, hint, 'key');
-  }
-}
-
-/** `item`: how they call the element of `for_each`; null: there is none. */
-function templates(
-  values: Readonly<Record<string, unknown>> | undefined,
-  item: string | null,
-  problems: Problems,
-): Record<string, Template> {
-  const compiled: Record<string, Template> = Object.create(null);
-  for (const [name, value] of Object.entries(values ?? {})) {
-    const one = template(value as Json, item, problems);
-    if (one !== null) compiled[name] = one;
-  }
-  return compiled;
-}
-
-/** Faults within templates have been told by {@link checkReferences}, each at its own place. */
-function template(value: Json, item: string | null, problems: Problems): Template | null {
-  try {
-    return compileTemplate(value, { item });
-  } catch (error) {
-    if (!problems.failed) throw error;
-    return null;
   }
 }

@@ -13,11 +13,12 @@ import { suggest } from '../manifest/suggest.ts';
 import type { Issuer, Judge, SecurityContext, Tenant, TokenKeys, Tool } from '../snapshot/snapshot.ts';
 import { checkCredential } from './check-credential.ts';
 import { checkIssuer, type IssuerClaims, issuersOf } from './check-issuer.ts';
-import { type CompiledApi, compileApi, type IndexFile } from './compile-api.ts';
+import { type CompiledApi, compileApi } from './compile-api.ts';
 import { compileCliTool, compileJudge } from './compile-cli.ts';
 import { compileContext, compileIssuer, compileTenant } from './compile-context.ts';
 import { compileWorkflow } from './compile-workflow.ts';
-import { createProblems, type Finding, type Problems, placeFindings } from './problems.ts';
+import type { IndexFile } from './document-cache.ts';
+import { createProblems, type Finding, type Hint, type Problems, placeFindings } from './problems.ts';
 
 /** What a manifest became. */
 export type Resource =
@@ -117,7 +118,7 @@ interface Context {
   ofKind(kind: Kind): readonly Verdict[];
 }
 
-/** Yields after each manifest. */
+/** Yields after each manifest, and within large ones. */
 function* judgeAll(
   set: ManifestSet,
   previous: AppliedSet,
@@ -135,7 +136,7 @@ function* judgeAll(
   for (const kind of ORDER) {
     const keys = (kinds.get(kind) ?? []).map(({ key }) => key).sort();
     for (const key of keys) {
-      verdicts.set(key, judge(found.get(key)!, context));
+      verdicts.set(key, yield* judge(found.get(key)!, context));
       yield;
     }
     judged.set(
@@ -175,17 +176,18 @@ function withBroken(set: ManifestSet, known: KnownSet): ReadonlyMap<string, Foun
   return checkTools(found);
 }
 
-function judge(found: Found, context: Context): Verdict {
+function* judge(found: Found, context: Context): Generator<void, Verdict> {
   const { manifest } = found;
   const { identity, key, file, line, column } = found;
   const place = { identity, key, file, line, column, digest: manifest?.digest ?? null };
-  if (manifest === null) return fallBack(place, withMore(found, context), 'Invalid', context);
-  const { applied, findings, blocked } = compileOne(manifest, context.previous.get(key) ?? null, context);
+  if (manifest === null) return yield* fallBack(place, yield* withMore(found, context), 'Invalid', context);
+  const before = context.previous.get(key) ?? null;
+  const { applied, findings, blocked } = yield* compileOne(manifest, before, context);
   const own = placeFindings(manifest, findings);
   const diagnostics =
     own.length === 0 ? found.diagnostics : [...found.diagnostics, ...own].sort(compareDiagnostics);
   if (applied !== null) return { ...place, status: 'Ready', diagnostics, applied };
-  return fallBack(place, diagnostics, blocked ? 'Blocked' : 'Invalid', context);
+  return yield* fallBack(place, diagnostics, blocked ? 'Blocked' : 'Invalid', context);
 }
 
 /** Mistakes that are in a template, an expression or a pattern itself, whatever else the manifest says. */
@@ -194,10 +196,10 @@ const BY_THEMSELVES = new Set(['bad-template', 'bad-jsonpath', 'bad-schema', 'ba
 const ALONE: ReadonlySet<Kind> = new Set(['ToolWorkflow', 'CliTool', 'SecurityContext', 'Tenant']);
 
 /** What is wrong with a manifest that does not fit its schema, and what would be told after the first mend. */
-function withMore({ part, diagnostics }: Found, context: Context): readonly Diagnostic[] {
+function* withMore({ part, diagnostics }: Found, context: Context): Generator<void, readonly Diagnostic[]> {
   if (part === undefined || !ALONE.has(part.kind)) return diagnostics;
   const problems = createProblems();
-  compileSafely(part, problems, () => ({ absent: true, hint: null }), context);
+  yield* compileSafely(part, problems, () => ({ absent: true, hint: null }), context);
   const more = problems.findings.filter(
     ({ rule, pointer }) => BY_THEMSELVES.has(rule) && holds(part, pointer),
   );
@@ -208,17 +210,17 @@ function withMore({ part, diagnostics }: Found, context: Context): readonly Diag
 
 type Place = Omit<Verdict, 'status' | 'diagnostics' | 'applied'>;
 
-function fallBack(
+function* fallBack(
   place: Place,
   diagnostics: readonly Diagnostic[],
   status: 'Invalid' | 'Blocked',
   context: Context,
-): Verdict {
+): Generator<void, Verdict> {
   const before = context.previous.get(place.key) ?? null;
   if (before === null || RIGHTS.has(place.identity.kind) || isShadow(place.identity, context))
     return { ...place, status, diagnostics, applied: null };
   // The last good version with what it needs as that is now; as it was, when the two no longer fit.
-  const renewed = compileOne(before.manifest, before, context).applied;
+  const { applied: renewed } = yield* compileOne(before.manifest, before, context);
   return { ...place, status: 'Stale', diagnostics, applied: renewed ?? before };
 }
 
@@ -235,7 +237,11 @@ interface Compiled {
   readonly blocked: boolean;
 }
 
-function compileOne(manifest: Manifest, before: Applied | null, context: Context): Compiled {
+function* compileOne(
+  manifest: Manifest,
+  before: Applied | null,
+  context: Context,
+): Generator<void, Compiled> {
   if (before !== null && isUntouched(manifest, before, context)) {
     return { applied: before, findings: before.warnings, blocked: false };
   }
@@ -251,7 +257,7 @@ function compileOne(manifest: Manifest, before: Applied | null, context: Context
     ({ resource, warnings } = before);
   } else {
     const own = createProblems();
-    resource = compileSafely(manifest, own, find, context);
+    resource = yield* compileSafely(manifest, own, find, context);
     if (own.failed) return { applied: null, findings: [...about, ...own.findings], blocked: own.blocked };
     warnings = own.findings;
   }
@@ -279,7 +285,7 @@ function isUntouched(manifest: Manifest, before: Applied, { verdicts }: Context)
 type Find = (kind: Kind, name: string) => Applied | Absent | { readonly bad: string };
 interface Absent {
   readonly absent: true;
-  readonly hint: string | null;
+  readonly hint: Hint;
 }
 
 /** The tenant's own manifest, else the global one. */
@@ -292,7 +298,7 @@ function lookUp(
 ): ReturnType<Find> {
   const own = tenant === null ? undefined : context.verdicts.get(keyOf({ kind, tenant, name }));
   const verdict = own ?? context.verdicts.get(keyOf({ kind, tenant: null, name }));
-  if (verdict === undefined) return { absent: true, hint: hintFor(kind, tenant, name, context) };
+  if (verdict === undefined) return { absent: true, hint: () => hintFor(kind, tenant, name, context) };
   if (verdict.applied === null)
     return { bad: `${nameOf(verdict.identity)} is not valid (${verdict.file}:${verdict.line})` };
   uses.set(verdict.key, verdict.applied);
@@ -320,14 +326,14 @@ function sameUses(before: Applied, find: Find): boolean {
 }
 
 /** A fault of ours in one manifest does not stop the others either. */
-function compileSafely(
+function* compileSafely(
   manifest: Manifest,
   problems: Problems,
   find: Find,
   context: Context,
-): Resource | null {
+): Generator<void, Resource | null> {
   try {
-    return compileResource(manifest, problems, find, context);
+    return yield* compileResource(manifest, problems, find, context);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     problems.error(
@@ -340,12 +346,12 @@ function compileSafely(
   }
 }
 
-function compileResource(
+function* compileResource(
   manifest: Manifest,
   problems: Problems,
   find: Find,
   { deps }: Context,
-): Resource | null {
+): Generator<void, Resource | null> {
   checkCredential(manifest, deps.bindings ?? true, problems);
   switch (manifest.kind) {
     case 'ApiSpec': {
@@ -353,7 +359,7 @@ function compileResource(
       return compiled && { kind: 'ApiSpec', compiled };
     }
     case 'ToolWorkflow': {
-      const tool = compileWorkflow(manifest as Manifest<'ToolWorkflow'>, problems, (name) => {
+      const tool = yield* compileWorkflow(manifest as Manifest<'ToolWorkflow'>, problems, (name) => {
         const api = find('ApiSpec', name);
         return 'resource' in api ? (api.resource as Extract<Resource, { kind: 'ApiSpec' }>).compiled : api;
       });

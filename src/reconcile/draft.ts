@@ -11,7 +11,7 @@ import { parseFile } from '../manifest/parse.ts';
 import type { Located } from '../manifest/position.ts';
 import { isManifestFile, makeTree, type TreeFile, treeFile } from '../manifest/tree.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileSet } from './compile.ts';
-import { createFileIndex } from './compile-api.ts';
+import type { IndexFile } from './document-cache.ts';
 import { asData, documentsIn, isRemote, NOT_FETCHED, withDocuments } from './remote-documents.ts';
 import type { AskedChange, Draft, DraftChange, ManifestState } from './status.ts';
 
@@ -19,6 +19,7 @@ export interface DraftDeps {
   /** What is in force, by key. */
   readonly applied: () => AppliedSet;
   readonly states: () => readonly ManifestState[];
+  readonly indexFile: IndexFile;
 }
 
 /** Where the manifests of a kind are kept, by convention; the rest stand at the top. */
@@ -40,9 +41,9 @@ type Fields = Readonly<Record<string, unknown>>;
 /** What a body asks for; or what is wrong with it. */
 type Asked = { readonly identity: Identity; readonly manifest: Fields } | { readonly problem: Diagnostic };
 
-export function createDrafts({ applied, states }: DraftDeps): DraftChange {
+export function createDrafts({ applied, states, indexFile }: DraftDeps): DraftChange {
   const deps: CompileDeps = {
-    indexFile: createFileIndex(),
+    indexFile,
     remoteKeys: () => {
       throw new Error('a draft is never judged with issuers');
     },

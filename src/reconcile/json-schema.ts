@@ -5,6 +5,7 @@ import formats from 'ajv-formats';
 import { pointerTo } from '../manifest/position.ts';
 import { suggest } from '../manifest/suggest.ts';
 import { nounsOfType, orList, quoted } from '../manifest/words.ts';
+import { isPattern, isPlainSchema } from './plain-schema.ts';
 import { Fault } from './problems.ts';
 
 /** What is held against a schema: the arguments of a call, or the output of a workflow. */
@@ -20,8 +21,8 @@ export interface ArgumentsSchema {
 }
 
 const MAX_PROBLEMS = 20;
-/** Compiled schemas that are kept; a snapshot keeps its own whatever happens here. */
-const MAX_CACHED = 20_000;
+/** A larger one takes longer to compile than calls should wait; those that models are shown have a few thousand. */
+const MAX_LENGTH = 65_536;
 /** An instance keeps parts of all that it ever compiled, and making one takes as long as two schemas. */
 const MAX_COMPILED = 100;
 
@@ -43,33 +44,45 @@ interface Dialect {
   readonly meta: string;
 }
 
+/** Those of both dialects. */
+const FORMATS: ReadonlySet<string> = new Set(Object.keys(formats.default(new Ajv({ meta: false })).formats));
+
 const DRAFT_07: Dialect = { create: () => new Ajv(OPTIONS), meta: 'http://json-schema.org/draft-07/schema' };
 const DRAFT_2020: Dialect = {
   create: () => new Ajv2020(OPTIONS),
   meta: 'https://json-schema.org/draft/2020-12/schema',
 };
 
-const cache = new Map<string, ArgumentsSchema>();
+/** By text, for as long as somebody uses them: a gateway that runs for years compiles more than it could keep. */
+const cache = new Map<string, WeakRef<ArgumentsSchema>>();
+const forgotten = new FinalizationRegistry<string>((text) => {
+  if (cache.get(text)?.deref() === undefined) cache.delete(text);
+});
 const shapes = new Map<Dialect, ValidateFunction>();
 const batches = new Map<Dialect, { readonly ajv: Ajv; left: number }>();
 
 /** Throws {@link Fault}, which says what is wrong with the schema and where. */
 export function compileSchema(schema: object): ArgumentsSchema {
   const text = JSON.stringify(schema);
-  const known = cache.get(text);
+  if (text.length > MAX_LENGTH)
+    throw new Fault(`a schema may have ${MAX_LENGTH} characters as JSON, and this one has ${text.length}`);
+  const known = cache.get(text)?.deref();
   if (known !== undefined) return known;
   const dialect = dialectOf(schema);
   checkShape(schema, dialect);
-  const validate = compileWith(instanceOf(dialect), schema);
-  const compiled: ArgumentsSchema = {
-    fits: (value) => validate(value) === true,
-    problems: (value, of = 'arguments') =>
-      validate(value) === true
-        ? []
-        : (validate.errors ?? []).slice(0, MAX_PROBLEMS).map((error) => describe(error, of)),
+  const compile = (): ValidateFunction => compileWith(instanceOf(dialect), schema);
+  let validate = isPlainSchema(schema, FORMATS) ? null : compile();
+  const fits = (value: unknown): boolean => {
+    validate ??= compile();
+    return validate(value) === true;
   };
-  if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value!);
-  cache.set(text, compiled);
+  const compiled: ArgumentsSchema = {
+    fits,
+    problems: (value, of = 'arguments') =>
+      fits(value) ? [] : (validate?.errors ?? []).slice(0, MAX_PROBLEMS).map((error) => describe(error, of)),
+  };
+  cache.set(text, new WeakRef(compiled));
+  forgotten.register(compiled, text);
   return compiled;
 }
 
@@ -163,14 +176,6 @@ function explain(ajv: Ajv, schema: object, error: Error): Fault {
     });
   }
   return new Fault(error.message.replace(/^strict mode: /, ''));
-}
-
-function isPattern(value: unknown): boolean {
-  try {
-    return new RegExp(String(value), 'u') instanceof RegExp;
-  } catch {
-    return false;
-  }
 }
 
 /** Keywords below which the keys are names, not keywords. */

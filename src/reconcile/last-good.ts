@@ -3,8 +3,10 @@ import { hash } from 'node:crypto';
 import type { Found, ManifestSet } from '../manifest/load.ts';
 import { loadManifests } from '../manifest/load.ts';
 import { keyOf, type Manifest } from '../manifest/manifest.ts';
+import type { ReadFiles } from '../manifest/read-file.ts';
 import { makeTree, type Tree, type TreeFile, treeFile } from '../manifest/tree.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileInSlices } from './compile.ts';
+import type { DocumentCache } from './document-cache.ts';
 import { asData, isRemote, NOT_FETCHED, withDocuments } from './remote-documents.ts';
 
 /** A row of the store's last good set: where one manifest in force came from. */
@@ -36,6 +38,12 @@ export interface LastGoodChange {
   readonly contents: ReadonlyMap<string, string>;
 }
 
+/** How files are read where calls must not wait for it. */
+interface Readers {
+  readonly readFiles?: ReadFiles;
+  readonly prepare?: DocumentCache['prepare'];
+}
+
 /**
  * What one manifest was compiled with when that is no longer in force itself: `ToolWorkflow//find uses ApiSpec//crm`.
  * A tool that is broken goes on with the API that it fitted, also after a restart.
@@ -51,7 +59,11 @@ export function rowsInForce(rows: Iterable<LastGoodRow>): LastGoodRow[] {
  * Compiles what the store has kept. A version that this program can no longer compile is left out. Empty when the
  * store holds none.
  */
-export async function restoreLastGood({ rows, contents }: LastGood, deps: CompileDeps): Promise<AppliedSet> {
+export async function restoreLastGood(
+  { rows, contents }: LastGood,
+  deps: CompileDeps,
+  { readFiles, prepare }: Readers = {},
+): Promise<AppliedSet> {
   const found = new Map<string, Found>();
   for (const group of groupByFiles(rows).values()) {
     const files = filesOf(group[0]!, contents);
@@ -61,6 +73,7 @@ export async function restoreLastGood({ rows, contents }: LastGood, deps: Compil
         files.filter((file) => !isRemote(file)),
         [],
       ),
+      readFiles,
     );
     const set = withDocuments(local, (document) => {
       const file = files.find(({ digest }) => digest === document.sha256);
@@ -72,6 +85,7 @@ export async function restoreLastGood({ rows, contents }: LastGood, deps: Compil
       if (one?.manifest?.digest === manifest) found.set(key, one);
     }
   }
+  await prepare?.(found.values());
   const [extra, own] = partition([...found], ([key]) => key.includes(USES));
   const applied = await compileFound(new Map(own), deps);
   for (const [user, uses] of Map.groupBy(extra, ([key]) => key.split(USES)[0]!)) {
@@ -109,7 +123,8 @@ export function lastGoodChange(
   const set: LastGoodRow[] = [];
   const contents = new Map<string, string>();
   const keep = (file: TreeFile): void => {
-    contents.set(file.digest, file.bytes.toString('utf8'));
+    // Many manifests may stand in one file.
+    if (!contents.has(file.digest)) contents.set(file.digest, file.bytes.toString('utf8'));
   };
   const versions = versionsOf(after);
   const isKept = (key: string, { digest, file }: Manifest): boolean => {
@@ -162,12 +177,7 @@ function partition<T>(list: readonly T[], is: (one: T) => boolean): [T[], T[]] {
 
 /** Manifests that were read from the same files at the same time are read again together. */
 function groupByFiles(rows: readonly LastGoodRow[]): Map<string, LastGoodRow[]> {
-  const groups = new Map<string, LastGoodRow[]>();
-  for (const row of rows) {
-    const id = JSON.stringify([row.file, row.digest, row.data]);
-    groups.set(id, [...(groups.get(id) ?? []), row]);
-  }
-  return groups;
+  return Map.groupBy(rows, (row) => JSON.stringify([row.file, row.digest, row.data]));
 }
 
 function filesOf(

@@ -27,11 +27,14 @@ export interface Finding {
   readonly hint: string | null;
 }
 
+/** How to mend it; a function where it takes time to find out. */
+export type Hint = string | null | (() => string | null);
+
 export interface Problems {
   /** An error at a JSON pointer of the manifest. */
-  error(pointer: string, rule: string, message: string, hint?: string | null, at?: 'key' | 'value'): void;
+  error(pointer: string, rule: string, message: string, hint?: Hint, at?: 'key' | 'value'): void;
   /** Told, but the manifest is applied. */
-  warn(pointer: string, rule: string, message: string, hint?: string | null): void;
+  warn(pointer: string, rule: string, message: string, hint?: Hint): void;
   /** The manifest itself is sound, but one that it needs is not. */
   block(pointer: string, message: string): void;
   /** The value that `make` gives; what it throws is an error at this pointer. */
@@ -39,24 +42,40 @@ export interface Problems {
   readonly failed: boolean;
   /** Nothing but {@link Problems.block} stands in the way. */
   readonly blocked: boolean;
-  /** In the order in which they were found, each once. */
+  /** In the order in which they were found, each once; the last one counts those that are left out. */
   readonly findings: readonly Finding[];
 }
 
+/** Errors of one manifest, and as many warnings: more help nobody. */
+const MAX_TOLD = 50;
+/** A manifest may be full of words that each resemble thousands of others. */
+const MAX_HINTED = 10;
+
 export function createProblems(): Problems {
   const findings = new Map<string, Finding>();
+  const left = { error: MAX_TOLD, warning: MAX_TOLD, hints: MAX_HINTED };
+  let untold = 0;
   let errors = 0;
   let blocks = 0;
+  const hintOf = (hint: Hint): string | null => {
+    if (typeof hint !== 'function') return hint;
+    left.hints -= 1;
+    return left.hints < 0 ? null : hint();
+  };
   const add = (
     severity: Diagnostic['severity'],
     pointer: string,
     rule: string,
     message: string,
-    hint: string | null,
+    hint: Hint,
     at: 'key' | 'value' = 'value',
   ): void => {
     // Several steps may trip over one mistake, such as the name of the API that they share.
-    findings.set(JSON.stringify([pointer, rule, message]), { severity, pointer, at, rule, message, hint });
+    const key = JSON.stringify([pointer, rule, message]);
+    if (findings.has(key)) return;
+    left[severity] -= 1;
+    if (left[severity] < 0) untold += 1;
+    else findings.set(key, { severity, pointer, at, rule, message, hint: hintOf(hint) });
   };
   const problems: Problems = {
     error(pointer, rule, message, hint = null, at = 'value') {
@@ -86,7 +105,12 @@ export function createProblems(): Problems {
       return errors === 0 && blocks > 0;
     },
     get findings() {
-      return [...findings.values()];
+      const told = [...findings.values()];
+      if (untold === 0) return told;
+      const message = `${untold} more problems are not listed`;
+      const severity = errors > 0 ? 'error' : 'warning';
+      const more: Finding = { ...told.at(-1)!, severity, rule: 'too-many-problems', message, hint: null };
+      return [...told, more];
     },
   };
   return problems;

@@ -16,8 +16,8 @@ import type { Issuer } from '../snapshot/snapshot.ts';
 import { assemble } from './assemble.ts';
 import { changesBetween, type Known, knownOf, type Loose, looseChanges, looseOf } from './changes.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileInSlices, type Verdict } from './compile.ts';
-import { createFileIndex } from './compile-api.ts';
 import { createRemoteKeySets } from './compile-context.ts';
+import { createDocumentCache, type IndexFile } from './document-cache.ts';
 import { createEventWriter, type EventSink } from './event-writer.ts';
 import { createDocuments, type FetchDocument } from './fetch-documents.ts';
 import { atomicProblem, heldVerdicts, pruneProblem, staleVerdicts } from './hold.ts';
@@ -31,9 +31,10 @@ import {
   rowsInForce,
 } from './last-good.ts';
 import { createReadingCache } from './reading-cache.ts';
+import { createReadingThreads } from './reading-threads.ts';
 import { remoteDocument } from './remote-documents.ts';
 import { readSettled } from './settle.ts';
-import type { Reading, Source } from './source.ts';
+import type { Effort, Reading, Source } from './source.ts';
 import { statesOf } from './states.ts';
 import { type ManifestState, NOTHING_YET, notReadyReason, type ReconcileStatus } from './status.ts';
 import { createTrigger, LONGEST_MS } from './trigger.ts';
@@ -68,6 +69,8 @@ export interface Reconciler {
   notReady(): string | null;
   /** What is in force, by key. */
   applied(): AppliedSet;
+  /** Of the documents that are in force, without reading them again. */
+  readonly indexFile: IndexFile;
   /** Reads the source now; resolves when what it says is in force, or was rejected. */
   reconcile(): Promise<void>;
   close(): Promise<void>;
@@ -100,12 +103,14 @@ interface State {
 /** Reads the source once, then keeps watching. Never rejects for what the source holds. */
 export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler> {
   const { source, clock, log, holder, store } = deps;
+  const threads = createReadingThreads(log);
+  const documents = createDocumentCache(threads.indexFile);
   const compileDeps: CompileDeps = {
-    indexFile: createFileIndex(),
+    indexFile: documents.indexFile,
     remoteKeys: createRemoteKeySets({ clock, log }),
     bindings: deps.bindings,
   };
-  const readFiles = createReadingCache();
+  const readFiles = createReadingCache(threads.readFiles);
   const events = createEventWriter(deps);
   const kept = await loadKept(store, log);
   const remote = createDocuments({ fetch: deps.fetchDocument, changed: () => trigger.soon() });
@@ -126,12 +131,12 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     rows: new Map(kept.rows.map((row) => [row.key, row])),
   };
 
-  async function reconcile(): Promise<void> {
+  async function reconcile(effort: Effort): Promise<void> {
     let reading: Reading;
     try {
       // The first reading is not put off: what is half-written then is mended by the next.
       const hasEvents = watcher?.seesEvents === true || deps.dir === null || status.generation === 0;
-      reading = hasEvents ? await source.read() : await readSettled(source, state.digest);
+      reading = hasEvents ? await source.read(effort) : await readSettled(source, state.digest);
     } catch (error) {
       if (!(error instanceof TreeUnreadable || error instanceof CommitRejected)) throw error;
       await keepServing(error.message);
@@ -146,6 +151,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     }
     const started = clock.monotonic();
     const set = await fillIn(await loadManifests(reading.tree, readFiles));
+    await documents.prepare(set.found.values());
     let next = await compileInSlices(set, state.applied, compileDeps, state.known);
     if (needsKept(next, set.broken))
       next = await compileInSlices(set, await restore(), compileDeps, state.known);
@@ -190,7 +196,8 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
   }
 
   function restore(): Promise<AppliedSet> {
-    restored ??= restoreLastGood(kept, compileDeps);
+    const readers = { readFiles: threads.readFiles, prepare: documents.prepare };
+    restored ??= restoreLastGood(kept, compileDeps, readers);
     return restored;
   }
 
@@ -371,6 +378,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
     status: () => ({ ...status, watch: watcher?.seesEvents ? 'events' : 'scanning' }),
     notReady: () => notReadyReason(status),
     applied: () => state.applied,
+    indexFile: documents.indexFile,
     reconcile() {
       asked = true;
       return trigger.now();
@@ -380,6 +388,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
       await remote.close();
       await trigger.close();
       watcher?.close();
+      await threads.close();
       await events.close();
     },
   };

@@ -4,7 +4,7 @@ import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPace } from '../manifest/pace.ts';
-import { readTree, type Tree, TreeUnreadable } from '../manifest/tree.ts';
+import { type ReadOptions, readTree, type Tree, type TreeFile, TreeUnreadable } from '../manifest/tree.ts';
 import type { Author } from './changes.ts';
 import { type CommitEntry, isRegular, listCommit, readCommitTree } from './commit-tree.ts';
 import { type Git, GitError } from './git.ts';
@@ -21,9 +21,15 @@ export interface Reading {
   readonly signer: Signer | null;
 }
 
+/**
+ * `quick`: a file is taken for unchanged when its size, times and inode are; that is what an event is worth. `whole`:
+ * everything is read, so that a resync finds also what no file system tells.
+ */
+export type Effort = 'quick' | 'whole';
+
 export interface Source {
   /** Rejects with TreeUnreadable when it cannot be read now, with CommitRejected when it must not be believed. */
-  read(): Promise<Reading>;
+  read(effort?: Effort): Promise<Reading>;
 }
 
 const NOBODY: Author = { registered_by: null, subject: null };
@@ -38,9 +44,9 @@ export function directorySource(dir: string, git: Git): Source {
     null;
   let tree: Tree | null = null;
   return {
-    async read() {
+    async read(effort = 'whole') {
       const linked = commitOfLink(dir);
-      tree = await readSteadily(dir, tree);
+      tree = await readSteadily(dir, { earlier: tree, trust: effort === 'quick' });
       const place = await asUnreadable(() => findCheckout(dir, git));
       if (place === null) {
         // A link that was swapped meanwhile names another commit than the one that was read.
@@ -142,9 +148,10 @@ async function authorWhenClean(dir: string, tree: Tree, place: Checkout, git: Gi
 async function isClean(root: string, tree: Tree, entries: readonly CommitEntry[]): Promise<boolean> {
   const regular = new Map(entries.filter(isRegular).map(({ path, id }) => [path, id]));
   const breathe = createPace();
-  for (const { path, bytes } of tree.files.values()) {
+  for (const file of tree.files.values()) {
+    const { path } = file;
     const id = regular.get(path) ?? regular.get(relative(root, realpathSync(join(root, path))));
-    if (id === undefined || objectId('blob', bytes, id.length) !== id) return false;
+    if (id === undefined || blobId(file, id.length) !== id) return false;
     await breathe();
   }
   return entries.every((entry) => {
@@ -153,6 +160,17 @@ async function isClean(root: string, tree: Tree, entries: readonly CommitEntry[]
     const target = Buffer.from(readlinkSync(join(root, entry.path)));
     return objectId('blob', target, entry.id.length) === entry.id;
   });
+}
+
+const blobIds = new WeakMap<TreeFile, string>();
+
+/** Of the content of a file, which is hashed once: most stay the same from commit to commit. */
+function blobId(file: TreeFile, length: number): string {
+  const known = blobIds.get(file);
+  if (known?.length === length) return known;
+  const id = objectId('blob', file.bytes, length);
+  blobIds.set(file, id);
+  return id;
 }
 
 /** git-sync names the directory that its link leads to by the commit. */
@@ -177,11 +195,11 @@ function checkOutside(path: string, top: string): void {
   throw new TreeUnreadable(`${path}, which says who may sign, is in the checkout itself; put it elsewhere`);
 }
 
-async function readSteadily(dir: string, earlier: Tree | null): Promise<Tree> {
+async function readSteadily(dir: string, options: ReadOptions): Promise<Tree> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       // One file that somebody writes to without end must not keep all others from being read.
-      return await readTree(dir, earlier, attempt === READS);
+      return await readTree(dir, { ...options, restless: attempt === READS });
     } catch (error) {
       if (!(error instanceof TreeUnreadable) || attempt === READS) throw error;
       await sleep(attempt * PAUSE_MS);

@@ -1,6 +1,6 @@
 /** Which steps of a workflow run at the same time: what they need of each other follows from their templates. */
 import type { Step } from '../snapshot/snapshot.ts';
-import type { Needs } from './check-references.ts';
+import type { Needs } from './compile-templates.ts';
 
 /**
  * The steps in their order, those that may run at the same time as one stage: neighbours that only read, none of

@@ -1,15 +1,16 @@
 /** When to reconcile: after a quiet time, never twice at once, and once more when something came meanwhile. */
+import type { Effort } from './source.ts';
 
 /** Milliseconds without a hint before a reconcile begins, and the most that hints can put it off. */
 const QUIET_MS = 100;
 export const LONGEST_MS = 2_000;
 
 export interface Trigger {
-  /** Runs when it has been quiet for a moment. */
+  /** Runs quickly when it has been quiet for a moment. */
   soon(): void;
-  /** Runs at once, unless {@link Trigger.soon} will do it in a moment. */
+  /** Runs as a whole at once, unless {@link Trigger.soon} will do it in a moment. */
   due(): void;
-  /** Runs at once, after the run under way; resolves when that run has ended. */
+  /** Runs as a whole at once, after the run under way; resolves when that run has ended. */
   now(): Promise<void>;
   /** A hint has come that no run has answered yet. */
   readonly hinted: boolean;
@@ -19,12 +20,17 @@ export interface Trigger {
   close(): Promise<void>;
 }
 
-export function createTrigger(run: () => Promise<void>, failed: (error: unknown) => void): Trigger {
+export function createTrigger(
+  run: (effort: Effort) => Promise<void>,
+  failed: (error: unknown) => void,
+): Trigger {
   let quiet: NodeJS.Timeout | undefined;
   let longest: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
   /** The run that will begin when the one under way has ended; what comes until then is seen by it. */
   let waiting: Promise<void> | null = null;
+  /** Of the next run: what several ask for is done by one. */
+  let effort: Effort = 'quick';
   let listener = (): void => {};
   let closed = false;
 
@@ -38,15 +44,17 @@ export function createTrigger(run: () => Promise<void>, failed: (error: unknown)
   const once = async (): Promise<void> => {
     waiting = null;
     if (closed) return;
+    const asked = effort;
+    effort = 'quick';
     try {
-      await run();
+      await run(asked);
     } catch (error) {
       failed(error);
     }
     if (!closed) listener();
   };
 
-  const now = (): Promise<void> => {
+  const begin = (): Promise<void> => {
     clear();
     if (waiting === null) {
       waiting = running.then(once);
@@ -56,15 +64,19 @@ export function createTrigger(run: () => Promise<void>, failed: (error: unknown)
   };
 
   return {
-    now,
+    now() {
+      effort = 'whole';
+      return begin();
+    },
     due() {
-      if (!closed && quiet === undefined && waiting === null) void now();
+      effort = 'whole';
+      if (!closed && quiet === undefined && waiting === null) void begin();
     },
     soon() {
       if (closed) return;
       clearTimeout(quiet);
-      quiet = setTimeout(now, QUIET_MS);
-      longest ??= setTimeout(now, LONGEST_MS);
+      quiet = setTimeout(begin, QUIET_MS);
+      longest ??= setTimeout(begin, LONGEST_MS);
     },
     get hinted() {
       return quiet !== undefined;

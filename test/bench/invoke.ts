@@ -3,7 +3,7 @@
  * in turn, round by round, so that what disturbs the machine disturbs both. Prints a table, writes bench.json, gates
  * nothing. About a minute; `BENCH_FULL=1` makes the memory test 100,000 calls long.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createKey, type Key } from './envelopes.ts';
@@ -15,8 +15,8 @@ import {
   startUpstream,
   type Target,
 } from './processes.ts';
+import { printTable, rounded, writeResults } from './report.ts';
 import { writeGateway } from './setup.ts';
-import { table } from './table.ts';
 
 const FULL = process.env.BENCH_FULL === '1';
 const ROUNDS = 4;
@@ -115,10 +115,6 @@ async function measureMemory(gateway: Target, ask: Ask): Promise<MemorySample[]>
   return samples;
 }
 
-function rounded(value: number): number {
-  return Math.round(value * 100) / 100;
-}
-
 /** What the issue asks to reach, as it came out. */
 function summary(speeds: readonly Speed[], memory: readonly MemorySample[]) {
   const find = (target: Target['name'], connections: number) =>
@@ -140,7 +136,7 @@ function print(
   goals: ReturnType<typeof summary>,
 ): void {
   console.log('\nSigned calls through a workflow of one step\n');
-  table([
+  printTable([
     ['connections', '', 'calls/s', 'p50 ms', 'p99 ms', 'CPU us/call'],
     ...speeds.map((s) => [
       s.connections,
@@ -154,12 +150,12 @@ function print(
   console.log(
     `\nMemory of the gateway after calls at 32 connections, MiB${FULL ? '' : ' (BENCH_FULL=1: 100,000 calls)'}\n`,
   );
-  table([
+  printTable([
     ['calls', 'heap', 'external', 'resident'],
     ...memory.map((m) => [m.calls, m.heap_mb, m.external_mb, m.rss_mb]),
   ]);
   console.log('');
-  table([
+  printTable([
     ['', 'here', 'goal'],
     ["of the floor's calls/s at 32 connections", goals.throughput_of_floor_at_32, 'at least 0.6'],
     ['p50 ms added at 1 connection', goals.added_p50_ms_at_1, 'at most 1.5'],
@@ -192,13 +188,7 @@ async function main(): Promise<void> {
     const memory = await measureMemory(gateway, ask);
     const goals = summary(speeds, memory);
     print(speeds, memory, goals);
-    const machine = {
-      node: process.version,
-      platform: process.platform,
-      arch: process.arch,
-      cores: availableParallelism(),
-    };
-    writeFileSync('bench.json', `${JSON.stringify({ machine, speeds, memory, goals }, null, 2)}\n`);
+    writeResults('bench.json', { speeds, memory, goals });
   } finally {
     for (const process of running.reverse()) await process.stop();
     rmSync(dir, { recursive: true, force: true });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FloorOptions } from './floor.ts';
 import type { Round, RoundResult } from './load.ts';
-import type { Memory } from './probe.ts';
+import type { Delay, Memory } from './probe.ts';
 
 /** What is measured: something that answers signed calls, and tells what it has used. */
 export interface Target {
@@ -16,6 +16,8 @@ export interface Target {
   /** Microseconds of CPU so far, of all its threads. */
   cpu(): Promise<number>;
   memory(): Promise<Memory>;
+  /** Of its event loop, since it was last asked. */
+  delay(): Promise<Delay>;
   stop(): Promise<void>;
 }
 
@@ -63,8 +65,18 @@ function target(name: Target['name'], url: string, child: ChildProcess): Target 
     url,
     cpu: () => ask<number>(child, 'cpu'),
     memory: () => ask<Memory>(child, 'memory'),
+    delay: () => ask<Delay>(child, 'delay'),
     stop: () => stop(child),
   };
+}
+
+/** A process that runs one of the programs beside this file to its end, and what it has to say. */
+export async function runProgram<T>(name: string, args: readonly string[]): Promise<T> {
+  const child = fork(join(HERE, name), [...args], { execArgv: PROBED });
+  const exited = once(child, 'exit');
+  const result = await heard<T>(child);
+  await exited;
+  return result;
 }
 
 export interface LoadGenerator {

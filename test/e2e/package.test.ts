@@ -106,6 +106,22 @@ describe.skipIf(process.env.SEAL_TEST_FULL !== '1')(
       expect(run(process.execPath, '--input-type=module', '-e', script).trim()).toBe('{"$[399999]":[7]} 0');
     });
 
+    test('starts its threads', () => {
+      const script = `
+        const { createReadingThreads } = await import('./node_modules/seal-gateway/dist/reconcile/reading-threads.js');
+        const warn = (_error, message) => console.log(message);
+        const threads = createReadingThreads({ warn });
+        const bytes = Buffer.from('# ' + 'x'.repeat(100_000) + '\\na: [');
+        const [{ loose }] = await threads.readFiles([{ path: 'a.yaml', bytes, digest: '' }]);
+        console.log(loose[0].message);
+        await threads.close();
+      `;
+      // Where a thread cannot be started, the event loop reads, and says so.
+      expect(run(process.execPath, '--input-type=module', '-e', script)).toBe(
+        'YAML: "[" is still open here\n',
+      );
+    });
+
     test('has the client library, with its types', () => {
       const script =
         "import { generateKeyPair } from 'seal-gateway/client'; console.log((await generateKeyPair()).jwk.crv)";

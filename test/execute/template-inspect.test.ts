@@ -8,7 +8,7 @@ const problems = (text: string) => inspectTemplate(text, 'structure').problems;
 describe('references', () => {
   it('say what is read, in which text and where in it', () => {
     const value = { a: ['fixed', 'x {{steps.find.id}}'], 'b/~': '{{join input.list ", "}}{{item}}', c: 1 };
-    expect(inspectTemplate(value, 'structure')).toEqual({
+    expect(inspectTemplate(value, 'structure')).toMatchObject({
       references: [
         { path: ['steps', 'find', 'id'], pointer: '/a/1', offset: 4 },
         { path: ['input', 'list'], pointer: '/b~1~0', offset: 7 },
@@ -49,7 +49,7 @@ describe('references', () => {
   });
 
   it('of a body template are those of its text', () => {
-    expect(inspectTemplate('{"a": "{{input.a}}", "b": {{steps.s.b}}}', 'text')).toEqual({
+    expect(inspectTemplate('{"a": "{{input.a}}", "b": {{steps.s.b}}}', 'text')).toMatchObject({
       references: [
         { path: ['input', 'a'], pointer: '', offset: 9 },
         { path: ['steps', 's', 'b'], pointer: '', offset: 28 },

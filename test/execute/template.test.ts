@@ -304,6 +304,11 @@ describe('what is no template', () => {
 
   it('is within the limits up to there', () => {
     expect(compileTemplate(`{{input.x}}${'x'.repeat(65_525)}`)).toBeDefined();
+    const half = `{{input.x}}${'x'.repeat(32_757)}`;
+    expect(compileTemplate([half, half, 'x'.repeat(100_000)])).toBeDefined();
+    expect(() => compileTemplate({ a: half, b: [half, '{{input.y}}'] })).toThrow(
+      '/b/1: a template may have 65536 characters',
+    );
     const nested = `${'{{#if input.n}}'.repeat(32)}x${'{{/if}}'.repeat(32)}`;
     expect(render(nested.repeat(3), GIVEN)).toBe('xxx');
     expect(render(`{{json ${'(first '.repeat(31)}input.none${')'.repeat(31)}}}`, GIVEN)).toBe('null');

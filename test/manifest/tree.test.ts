@@ -5,22 +5,28 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { formatDiagnostic } from '../../src/manifest/diagnostic.ts';
 import {
   isManifestFile,
   MAX_DATA_BYTES,
+  makeTree,
   readTree,
   type Tree,
   TreeUnreadable,
+  treeFile,
 } from '../../src/manifest/tree.ts';
 import { configMap, directory, put, save } from './directory.ts';
 
@@ -332,7 +338,7 @@ describe('a directory that does not hold still', () => {
   ): Promise<unknown> {
     const timer = setInterval(change, 0);
     try {
-      return await readTree(root, earlier, restless);
+      return await readTree(root, { earlier, restless });
     } catch (error) {
       return error;
     } finally {
@@ -417,5 +423,78 @@ describe('a directory that does not hold still', () => {
       turns += 1;
     });
     expect(turns).toBeGreaterThan(1);
+  });
+});
+
+test('a large file is read in portions, with what it has when it is opened', async () => {
+  const text = 'x'.repeat(2_500_000);
+  const top = directory({
+    'a.yaml': text,
+    'b.yaml': 'y'.repeat(64 * 1024 + 1),
+    'c.yaml': 'z'.repeat(64 * 1024),
+  });
+  const { files } = await readTree(top);
+  for (const [path, { bytes, digest }] of files) {
+    const written = readFileSync(join(top, path));
+    expect([path, bytes.equals(written), digest]).toEqual([path, true, treeFile(path, written).digest]);
+  }
+  expect(files.get('a.yaml')!.bytes).toHaveLength(text.length);
+});
+
+describe('what the system says of a file', () => {
+  /** As if it were some time later: a change that has just been made has no stamp that could be trusted. */
+  const later = (): number => Date.now() + 10_000;
+  const textOf = (tree: Tree): string => tree.files.get('a.yaml')!.bytes.toString();
+
+  test('is trusted where it is asked for, and only there', async () => {
+    const top = directory({ 'a.yaml': '1', 'b.yaml': '2' });
+    const { stamps } = await readTree(top, { now: later() });
+    expect([...stamps.keys()]).toEqual(['a.yaml', 'b.yaml']);
+    const remembered = makeTree([treeFile('a.yaml', Buffer.from('0'))], [], new Map(), stamps);
+    expect(textOf(await readTree(top, { earlier: remembered, trust: true }))).toBe('0');
+    expect(textOf(await readTree(top, { earlier: remembered }))).toBe('1');
+    // It keeps its stamp for the next time; b.yaml, which was not there, is read.
+    const again = await readTree(top, { earlier: remembered, trust: true });
+    expect([[...again.files.keys()], [...again.stamps.keys()]]).toEqual([['a.yaml', 'b.yaml'], ['a.yaml']]);
+  });
+
+  test('is not kept of a file that has just been changed', async () => {
+    expect((await readTree(directory({ 'a.yaml': '1' }))).stamps.size).toBe(0);
+  });
+
+  test.each<[string, (path: string) => void]>([
+    ['written anew with the same size', (path) => writeFileSync(path, '2')],
+    [
+      'with its old time put back',
+      (path) => {
+        const { atime, mtime } = statSync(path);
+        writeFileSync(path, '2');
+        utimesSync(path, atime, mtime);
+      },
+    ],
+    [
+      'replaced by another file',
+      (path) => {
+        writeFileSync(`${path}.new`, '2');
+        utimesSync(`${path}.new`, statSync(path).atime, statSync(path).mtime);
+        renameSync(`${path}.new`, path);
+      },
+    ],
+    [
+      'replaced by a link',
+      (path) => {
+        rmSync(path);
+        writeFileSync(`${path}.txt`, '2');
+        symlinkSync(`${path}.txt`, path);
+      },
+    ],
+  ])('tells of one that is %s', async (_how, change) => {
+    const top = directory({ 'a.yaml': '1' });
+    const earlier = await readTree(top, { now: later() });
+    // The clock of the file system ticks every few milliseconds.
+    await sleep(20);
+    change(join(top, 'a.yaml'));
+    const after = await readTree(top, { earlier, trust: true, now: later() });
+    expect(textOf(after)).toBe('2');
   });
 });

@@ -4,7 +4,7 @@ import { loadManifests } from '../../src/manifest/load.ts';
 import { makeTree, treeFile } from '../../src/manifest/tree.ts';
 import type { DocumentIndex } from '../../src/openapi/index-document.ts';
 import { compileInSlices, compileSet } from '../../src/reconcile/compile.ts';
-import { createFileIndex } from '../../src/reconcile/compile-api.ts';
+import { createDocumentCache } from '../../src/reconcile/document-cache.ts';
 import type { WorkflowTool } from '../../src/snapshot/snapshot.ts';
 import type { Files } from '../manifest/directory.ts';
 import {
@@ -110,7 +110,10 @@ describe('a sound set', () => {
       Object.entries(GOOD).map(([path, text]) => treeFile(path, Buffer.from(text))),
       [],
     );
-    const deps = { indexFile: createFileIndex(), remoteKeys: () => ({ candidates: async () => [] }) };
+    const deps = {
+      indexFile: createDocumentCache().indexFile,
+      remoteKeys: () => ({ candidates: async () => [] }),
+    };
     const set = await loadManifests(tree);
     const [whole, slices] = [compileSet(set, new Map(), deps), await compileInSlices(set, new Map(), deps)];
     expect([...slices.values()].map(({ key, status }) => [key, status])).toEqual(
@@ -326,7 +329,7 @@ describe('files that cannot be read', () => {
     const verdicts = compileSet(
       set,
       new Map(),
-      { indexFile: createFileIndex(), remoteKeys: () => ({ candidates: async () => [] }) },
+      { indexFile: createDocumentCache().indexFile, remoteKeys: () => ({ candidates: async () => [] }) },
       known,
     );
     expect(
@@ -506,7 +509,7 @@ describe('the index of documents', () => {
   const file = (text: string) => treeFile('a.yaml', Buffer.from(text));
 
   test('is made once for each content, and a fault is found once', () => {
-    const index = createFileIndex();
+    const index = createDocumentCache().indexFile;
     expect(index(file(OPENAPI))).toBe(index(file(OPENAPI)));
     const fault = (): unknown => {
       try {
@@ -520,7 +523,7 @@ describe('the index of documents', () => {
   });
 
   test('forgets what was not asked for in a long time', () => {
-    const index = createFileIndex();
+    const index = createDocumentCache().indexFile;
     const large = (name: string) =>
       file(`{"openapi": "3.0.0", "info": {"title": "${name}"}, "x": "${'x'.repeat(15 * 1024 * 1024)}"}`);
     const files = ['a', 'b', 'c', 'd', 'e'].map(large);

@@ -12,7 +12,7 @@ import {
   type Verdict,
   type Verdicts,
 } from '../../src/reconcile/compile.ts';
-import { createFileIndex } from '../../src/reconcile/compile-api.ts';
+import { createDocumentCache } from '../../src/reconcile/document-cache.ts';
 import type { Snapshot } from '../../src/snapshot/snapshot.ts';
 import type { Files } from '../manifest/directory.ts';
 
@@ -30,7 +30,7 @@ export interface Compiler {
 
 export function createCompiler(deps: Partial<CompileDeps> = {}): Compiler {
   const all: CompileDeps = {
-    indexFile: createFileIndex(),
+    indexFile: createDocumentCache().indexFile,
     remoteKeys: () => ({ candidates: async () => [] }),
     ...deps,
   };

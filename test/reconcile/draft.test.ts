@@ -5,7 +5,7 @@ import { loadManifests } from '../../src/manifest/load.ts';
 import { parseFile } from '../../src/manifest/parse.ts';
 import { makeTree, treeFile } from '../../src/manifest/tree.ts';
 import { type Applied, compileSet } from '../../src/reconcile/compile.ts';
-import { createFileIndex } from '../../src/reconcile/compile-api.ts';
+import { createDocumentCache } from '../../src/reconcile/document-cache.ts';
 import { createDrafts } from '../../src/reconcile/draft.ts';
 import { statesOf } from '../../src/reconcile/states.ts';
 import type { AskedChange, Draft } from '../../src/reconcile/status.ts';
@@ -53,13 +53,16 @@ async function drafts(files: Files = FILES) {
     Object.entries(files).map(([path, text]) => treeFile(path, Buffer.from(text))),
     [],
   );
-  const deps = { indexFile: createFileIndex(), remoteKeys: () => ({ candidates: async () => [] }) };
+  const deps = {
+    indexFile: createDocumentCache().indexFile,
+    remoteKeys: () => ({ candidates: async () => [] }),
+  };
   const verdicts = compileSet(await loadManifests(tree), new Map(), deps);
   const applied = new Map<string, Applied>(
     [...verdicts].flatMap(([key, one]) => (one.applied === null ? [] : [[key, one.applied]])),
   );
   const states = [...statesOf(verdicts, new Map(), 'rev-1', '2026-01-01T00:00:00.000Z').values()];
-  const draft = createDrafts({ applied: () => applied, states: () => states });
+  const draft = createDrafts({ applied: () => applied, states: () => states, indexFile: deps.indexFile });
   return (asked: Omit<Partial<AskedChange>, 'body'> & { body?: unknown }): Promise<Draft> => {
     const { body, ...more } = asked;
     const bytes =

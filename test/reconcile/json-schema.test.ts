@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compileSchema } from '../../src/reconcile/json-schema.ts';
 import { Fault } from '../../src/reconcile/problems.ts';
@@ -57,6 +58,13 @@ describe('what is wrong with a schema is told at its place', () => {
   ])('%j', (schema, said) => {
     expect(fault(schema)).toBe(said);
   });
+});
+
+test('a schema has its limit: to compile it must not keep calls waiting', () => {
+  const of = (length: number) => ({ type: 'object', description: 'x'.repeat(length - 34) });
+  expect(JSON.stringify(of(100))).toHaveLength(100);
+  expect(fault(of(65_536))).toBe('');
+  expect(fault(of(65_537))).toBe(': a schema may have 65536 characters as JSON, and this one has 65537');
 });
 
 describe('a schema that is sound', () => {
@@ -126,3 +134,73 @@ describe('a schema that is sound', () => {
     expect([tree.fits({ child: { child: {} } }), tree.fits({ child: { x: 1 } })]).toEqual([true, false]);
   });
 });
+
+test('what is compiled at the first call is known to compile', () => {
+  const name = fc.constantFrom('a', 'b', 'properties', 'constructor', 'x y', "'");
+  const { schema } = fc.letrec((tie) => ({
+    schema: fc.oneof(
+      { maxDepth: 3 },
+      fc.boolean(),
+      fc
+        .dictionary(fc.constantFrom(...Object.keys(part)), fc.constant(null), { maxKeys: 4 })
+        .chain((keys) =>
+          fc.record(Object.fromEntries(Object.keys(keys).map((key) => [key, part[key]!(tie, name)]))),
+        ),
+    ),
+  }));
+  let compiled = 0;
+  fc.assert(
+    fc.property(fc.dictionary(name, schema), (properties) => {
+      try {
+        compileSchema({ properties });
+      } catch (error) {
+        expect(error).toBeInstanceOf(Fault);
+        return;
+      }
+      compiled += 1;
+      expect(() => compileSchema({ properties }).fits({})).not.toThrow();
+    }),
+    { numRuns: 500 },
+  );
+  expect(compiled).toBeGreaterThan(50);
+});
+
+type Part = (tie: fc.LetrecLooselyTypedTie, name: fc.Arbitrary<string>) => fc.Arbitrary<unknown>;
+
+const size: Part = () => fc.constantFrom(0, 1, 7, 1, 3, -1, 0.5);
+const one: Part = (tie) => tie('schema');
+const list: Part = (tie) => fc.array(tie('schema'), { maxLength: 3 });
+const value: Part = () => fc.constantFrom(null, 1, 'x', [], {}, ['a'], true);
+
+/** What the keywords of a schema hold, mostly as they should. */
+const part: Readonly<Record<string, Part>> = {
+  type: () => fc.constantFrom('string', 'object', 'array', 'integer', ['string', 'null'], [], 'text'),
+  const: value,
+  default: value,
+  examples: () => fc.constantFrom([], [1], 1),
+  title: () => fc.constantFrom('t', 'x', 1),
+  enum: () => fc.constantFrom([1, 2], ['a'], [], [1, 1], [{}, {}], 'a'),
+  required: () => fc.constantFrom(['a'], ['a', 'b'], [], ['a', 'a']),
+  minimum: size,
+  exclusiveMaximum: size,
+  multipleOf: size,
+  minLength: size,
+  maxItems: size,
+  minProperties: size,
+  uniqueItems: () => fc.constantFrom(true, false, 1),
+  pattern: () => fc.constantFrom('^a', '(', '\\p{L}', '\\_', '[', '\\', '/', "'"),
+  format: () => fc.constantFrom('email', 'date-time', 'regex', 'emial', 'int32', 'constructor', 'toString'),
+  properties: (tie, name) => fc.dictionary(name, tie('schema'), { maxKeys: 3 }),
+  patternProperties: (tie) => fc.dictionary(fc.constantFrom('^a', '('), tie('schema'), { maxKeys: 1 }),
+  additionalProperties: one,
+  additionalItems: one,
+  items: (tie) => fc.oneof(tie('schema'), fc.array(tie('schema'), { maxLength: 2 })),
+  contains: one,
+  not: one,
+  if: one,
+  allOf: list,
+  anyOf: list,
+  oneOf: list,
+  nullable: () => fc.constant(true),
+  $ref: () => fc.constantFrom('#', '#/properties/a', '#/nothing', 'x.json'),
+};

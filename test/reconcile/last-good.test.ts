@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { makeTree, type Tree, treeFile } from '../../src/manifest/tree.ts';
 import type { Applied, AppliedSet, CompileDeps } from '../../src/reconcile/compile.ts';
-import { createFileIndex } from '../../src/reconcile/compile-api.ts';
+import { createDocumentCache } from '../../src/reconcile/document-cache.ts';
 import { sideInForce, writeInForce } from '../../src/reconcile/in-force.ts';
 import {
   type LastGood,
@@ -15,7 +15,7 @@ import { createCompiler } from './compiled.ts';
 import { aContext } from './repository.ts';
 
 const deps: CompileDeps = {
-  indexFile: createFileIndex(),
+  indexFile: createDocumentCache().indexFile,
   remoteKeys: () => ({ candidates: async () => [] }),
 };
 const OPENAPI = JSON.stringify({

@@ -71,9 +71,9 @@ export async function reconcile(
     ...options,
     store,
     source: {
-      read() {
+      read(effort) {
         reads += 1;
-        return source.read();
+        return source.read(effort);
       },
     },
   });

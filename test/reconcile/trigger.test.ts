@@ -4,12 +4,12 @@ import { createTrigger } from '../../src/reconcile/trigger.ts';
 
 /** A trigger of runs that each take some milliseconds. */
 function triggered(takes = 0) {
-  const runs: { began: number; ended: number }[] = [];
+  const runs: { effort: string; began: number; ended: number }[] = [];
   const errors: unknown[] = [];
   let fails = 0;
   const trigger = createTrigger(
-    async () => {
-      const run = { began: performance.now(), ended: Number.POSITIVE_INFINITY };
+    async (effort) => {
+      const run = { effort, began: performance.now(), ended: Number.POSITIVE_INFINITY };
       runs.push(run);
       await sleep(takes);
       run.ended = performance.now();
@@ -135,4 +135,19 @@ test('closed, it ends the run under way and begins no other', async () => {
   await trigger.now();
   await sleep(120);
   expect(runs).toHaveLength(1);
+});
+
+test('a hint is worth a quick run; what is due, or asked for, a whole one, also when a hint comes with it', async () => {
+  const { trigger, runs } = triggered(10);
+  const efforts = (): string[] => runs.map(({ effort }) => effort);
+  trigger.soon();
+  await vi.waitFor(() => expect(efforts()).toEqual(['quick']));
+  await trigger.now();
+  expect(efforts()).toEqual(['quick', 'whole']);
+  trigger.soon();
+  trigger.due();
+  await vi.waitFor(() => expect(efforts()).toEqual(['quick', 'whole', 'whole']));
+  await trigger.now();
+  trigger.soon();
+  await vi.waitFor(() => expect(efforts()).toEqual(['quick', 'whole', 'whole', 'whole', 'quick']));
 });
