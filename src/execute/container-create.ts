@@ -65,6 +65,8 @@ export function createOptions(plan: Plan): ContainerCreateOptions & { name: stri
       [LABELS.tool]: tool.name,
       [LABELS.deadline]: String(plan.deadline),
     },
+    // Podman asks a running container to stop before it removes it, and waits ten seconds for the answer.
+    StopSignal: 'SIGKILL',
     Tty: false,
     AttachStdout: true,
     AttachStderr: true,

@@ -76,7 +76,7 @@ export async function runContainer(
     return await runProcess({ ...run, begin: (made) => startWith(engine, made, stdin !== null) }, container);
   } finally {
     // Also one whose making was not waited for.
-    creating.then(removeContainer, () => {}).then(onRemoved);
+    creating.then(removeContainer, () => false).then(onRemoved);
   }
 }
 
@@ -167,18 +167,20 @@ async function killed(container: Docker.Container): Promise<void> {
   await unlessAborted(kill(), late).catch(() => {});
 }
 
-/** Volumes too. What is not removed here is left to the sweep. */
-export async function removeContainer(container: Docker.Container): Promise<void> {
-  for (let attempt = 0; attempt < REMOVE_TRIES; attempt += 1) {
+/** Volumes too. Resolves to whether it is gone; what is not is left to the sweep. Never rejects. */
+export async function removeContainer(container: Docker.Container): Promise<boolean> {
+  for (let attempt = 1; attempt <= REMOVE_TRIES; attempt += 1) {
     try {
       await container.remove({ force: true, v: true });
-      return;
+      return true;
     } catch (error) {
-      if (statusOf(error) === 404 || statusOf(error) === null) return;
+      if (statusOf(error) === 404) return true;
+      if (statusOf(error) === null) return false;
       // Podman refuses while it is still at the killing.
-      await sleep(REMOVE_AGAIN_MS * (attempt + 1));
+      await sleep(REMOVE_AGAIN_MS * attempt);
     }
   }
+  return false;
 }
 
 function timedOut({ name, timeout_ms }: CliTool): GatewayError {

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { LABELS, NAME_PREFIX } from './container-create.ts';
 import type { Engine } from './container-engine.ts';
+import { removeContainer } from './container-run.ts';
 import { isDead } from './instance.ts';
 
 /** After its deadline a living gateway has removed its container, however slow the engine. */
@@ -31,9 +32,9 @@ export async function sweep(engine: Engine, { instance, active, clock, log }: Sw
     return owner === instance || isDead(owner) || clock.now() > deadline + GRACE_MS;
   });
   const results = await Promise.allSettled(
-    stale.map(({ Id }) => engine.api.getContainer(Id).remove({ force: true, v: true })),
+    stale.map(({ Id }) => removeContainer(engine.api.getContainer(Id))),
   );
-  const count = results.filter(({ status }) => status === 'fulfilled').length;
+  const count = results.filter((one) => one.status === 'fulfilled' && one.value).length;
   if (count > 0) log.info({ count }, 'removed containers that were left behind');
   return count;
 }

@@ -426,25 +426,27 @@ describeOnEngines('a call in a container', (engine) => {
   });
 
   test('of a killed gateway is removed by another, and of a living one is not', async () => {
-    const dead = { call_id: newId(), signal: new AbortController() };
-    const alive = { call_id: newId(), signal: new AbortController() };
     // A process that has ended: its number is none of this machine.
     const [scope] = thisInstance().split('.');
-    const left = runnerOn({ address, instance: `${scope}.4194300.1` });
-    const living = runnerOn({ address, instance: thisInstance() });
-    const calls = [
-      callOf(left, shell('sleep 60'), { call_id: dead.call_id, signal: dead.signal.signal }),
-      callOf(living, shell('sleep 60'), { call_id: alive.call_id, signal: alive.signal.signal }),
-    ].map((call) => call.catch(() => 'ended'));
-    for (const { call_id } of [dead, alive]) {
+    const callers: AbortController[] = [];
+    const calls: Promise<unknown>[] = [];
+    async function held(instance: string): Promise<string> {
+      const [call_id, caller] = [newId(), new AbortController()];
+      const runner = runnerOn({ address, instance });
+      callers.push(caller);
+      calls.push(callOf(runner, shell('sleep 60'), { call_id, signal: caller.signal }).catch(() => 'ended'));
       await expect
         .poll(() => containersLeft(engine), PATIENTLY)
         .toContainEqual(expect.stringMatching(`${call_id} running`));
+      return call_id;
     }
+    // In this order: each looks for what others left when it begins.
+    const alive = await held(thisInstance());
+    const dead = await held(`${scope}.4194300.1`);
     await callOf(runnerOn({ address }), shell('true'));
-    await gone(dead.call_id);
-    expect(await containersLeft(engine)).toContainEqual(expect.stringMatching(`${alive.call_id} running`));
-    for (const { signal } of [dead, alive]) signal.abort();
+    await gone(dead);
+    expect(await containersLeft(engine)).toContainEqual(expect.stringMatching(`${alive} running`));
+    for (const caller of callers) caller.abort();
     await Promise.all(calls);
   });
 });
