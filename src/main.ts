@@ -6,14 +6,8 @@ import { EXIT } from './cli/output.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
 import { type Clock, isoTime, systemClock } from './clock.ts';
-import {
-  type Config,
-  ConfigError,
-  containerHosts,
-  gitEnvironment,
-  secretVariables,
-  type VerifierConfig,
-} from './config.ts';
+import { ConfigError, containerHosts, gitEnvironment, secretVariables } from './config.ts';
+import type { Config, VerifierConfig } from './config-shape.ts';
 import { createCredentials } from './credentials/call.ts';
 import { createSources } from './credentials/sources.ts';
 import type { VerifyUser } from './credentials/user-token.ts';

@@ -1,7 +1,8 @@
 /** `seal-gateway doctor`: whether a gateway with this configuration would find all that it needs. It changes nothing. */
 import type { Command } from 'commander';
 import { systemClock } from '../clock.ts';
-import { type Config, ConfigError, containerHosts, loadConfig } from '../config.ts';
+import { ConfigError, containerHosts, loadConfig } from '../config.ts';
+import type { Config } from '../config-shape.ts';
 import { isWell } from '../credentials/openbao.ts';
 import { connect } from '../credentials/sources.ts';
 import { createEngines } from '../execute/container-engine.ts';

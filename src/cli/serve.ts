@@ -1,7 +1,8 @@
 /** `seal-gateway serve`: runs the gateway until it is told to stop. */
 import { renameSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { type Config, loadConfig } from '../config.ts';
+import { loadConfig } from '../config.ts';
+import type { Config } from '../config-shape.ts';
 import { createLog, type Log } from '../log.ts';
 import { ListenError } from '../serve/http/listener.ts';
 import { StoreOpenError } from '../store/store.ts';

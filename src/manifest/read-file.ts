@@ -88,8 +88,19 @@ export function isParsed(file: TreeFile): boolean {
 
 const START: Position = { line: 1, column: 1 };
 
+/** A file that is being written begins with nothing: what was in it before is bad for that moment, not gone. */
+function readEmpty(path: string): FileReading {
+  const hint = 'delete the file to remove what was in it';
+  const empty = errorAt(path, START, 'empty-file', 'the file is empty', hint);
+  return {
+    ...{ file: path, drafts: [], loose: [{ ...empty, severity: 'warning' }] },
+    ...{ holdsManifests: false, broken: true },
+  };
+}
+
 function readContent(file: TreeFile): FileReading {
   const { path } = file;
+  if (file.bytes.length === 0) return readEmpty(path);
   if (looksLikeOpenApi(file)) {
     const message = 'this looks like an OpenAPI document, but no ApiSpec refers to it';
     const unused = errorAt(path, START, 'unused-document', message);

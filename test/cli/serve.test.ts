@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Gateway, StartGateway } from '../../src/cli/serve.ts';
-import type { Config } from '../../src/config.ts';
+import type { Config } from '../../src/config-shape.ts';
 import { ListenError } from '../../src/serve/http/listener.ts';
 import { StoreOpenError } from '../../src/store/store.ts';
 import { runCli, scratch } from './run.ts';

@@ -72,8 +72,15 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
   ],
   // Runs in browsers too: what it imports may not need Node.
   'client.ts': [all('envelope/canonical.ts')],
-  'config.ts': [all('config-file.ts'), all('manifest/suggest.ts')],
+  'config.ts': [
+    all('config-check.ts'),
+    all('config-file.ts'),
+    all('config-shape.ts'),
+    all('manifest/suggest.ts'),
+  ],
+  'config-check.ts': [all('config-shape.ts')],
   'config-file.ts': [],
+  'config-shape.ts': [],
 };
 
 /** Packages that belong to one place; a place that ends with `/` is a folder. */

@@ -72,7 +72,12 @@ describe('what is told of a change', () => {
       [GOOD, { ...GOOD, 'crm.openapi.yaml': `${OPENAPI}# more\n` }],
       ['ManifestApplied crm', 'ApiSpecRegistered crm'],
     ],
-    ['a removal', [GOOD, { ...GOOD, 'find.yaml': '' }], ['ManifestRemoved find']],
+    ['a removal', [GOOD, { ...GOOD, 'find.yaml': '# gone\n' }], ['ManifestRemoved find']],
+    [
+      'a file that is empty, as one that is being written',
+      [GOOD, { ...GOOD, 'find.yaml': '' }],
+      ['ManifestRejected find'],
+    ],
     ['a bad version', [GOOD, { ...GOOD, 'find.yaml': workflow('find', '3') }], ['ManifestRejected find']],
     [
       'the same bad version again',

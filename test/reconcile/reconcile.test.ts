@@ -282,6 +282,7 @@ describe('nothing that the directory holds makes it fail', () => {
       'large.yaml:1:1: the file has 10240 KiB; manifests may have 256 KiB, inline OpenAPI documents apart (split the file; a large OpenAPI document stands better in a file of its own (source.file))',
       'latin1.yaml:1:1: the file is not UTF-8 text (save it as UTF-8)',
       'loop.yaml:1:1: the link leads nowhere',
+      'nothing.yaml:1:1: warning: the file is empty (delete the file to remove what was in it)',
       'passwd.yaml:1:1: the link leaves the directory (put the file itself here)',
       'pipe.yaml:1:1: this is no regular file',
       'socket.yaml:1:1: this is no regular file',

@@ -145,6 +145,8 @@ function look(tree: Tree, before: State): { found: ReadonlyMap<string, Found>; l
       broken.add(file);
       loose += 1;
     }
+    // It may be half-written; only a warning tells of it.
+    if (entry.is === 'manifests' && entry.docs.length === 0) broken.add(file);
     for (const one of entry.is === 'manifests' ? entry.docs : []) {
       const owner = /^tenants\/([^/]+)\/./.exec(file)?.[1] ?? null;
       if (one.kind === 'Tenant' && owner !== null) {
