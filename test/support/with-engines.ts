@@ -123,7 +123,10 @@ async function main(command: readonly string[]): Promise<number> {
       console.error('');
       if (required) return 1;
     }
-    return await finished(spawn(command[0]!, command.slice(1), { stdio: 'inherit', env }));
+    const child = spawn(command[0]!, command.slice(1), { stdio: 'inherit', env });
+    // Whoever ends this process ends the command, and the engines after it.
+    process.on('SIGTERM', () => child.kill('SIGTERM'));
+    return await finished(child);
   } finally {
     await Promise.all(children.map(stopped));
     // The logs of what did not start are to be read.
