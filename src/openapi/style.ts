@@ -75,9 +75,10 @@ export function pairsOf(
   if (!spelling.explode) {
     return [{ name, value: joined(flat(shape), DELIMITERS[spelling.style] ?? ',', encode, refuse) }];
   }
-  return shape.kind === 'list'
-    ? shape.items.map((item) => ({ name, value: encode(item) }))
-    : shape.entries.map(([field, item]) => ({ name: field, value: encode(item) }));
+  if (shape.kind === 'list') return shape.items.map((item) => ({ name, value: encode(item) }));
+  // Its keys become names, and `role[name]` is the name of what is in a deepObject.
+  if (shape.entries.some(([field]) => /[[\]]/.test(field))) throw refuse('has a key with a bracket in it');
+  return shape.entries.map(([field, item]) => ({ name: field, value: encode(item) }));
 }
 
 /** The comma is written as it is, and the other delimiters are characters that a query cannot hold. */

@@ -219,8 +219,11 @@ async function judge(
   // What the documents are when no manifest refers to them is nothing to this one.
   const loose = diagnostics.filter((one) => one.file === file.path);
   const one = found.get(key);
-  if (one === undefined || one.manifest === null)
-    return [...loose, ...(one?.diagnostics ?? [])].map(softened).sort(compareDiagnostics);
+  if (one === undefined || one.manifest === null) {
+    // A name that is none may make another manifest of it than was asked for.
+    const told = [...found.values()].filter(({ file: path }) => path === file.path);
+    return [...loose, ...told.flatMap((read) => read.diagnostics)].map(softened).sort(compareDiagnostics);
+  }
   return [...loose, ...compileBeside(key, one, inForce, deps)].sort(compareDiagnostics);
 }
 

@@ -182,6 +182,10 @@ describe('deepObject', () => {
     expect(deep('x')).toBe('color=x');
   });
 
+  test('nor can the key of an exploded object pretend to be in another one', () => {
+    expect(() => queryOf({ style: 'form', explode: true }, { 'other[role]': 'admin' })).toThrow('bracket');
+  });
+
   test('a key cannot pretend to be nested, nor a value go on for ever', () => {
     expect(() => deep({ 'a][b': 1 })).toThrow('bracket');
     let nested: unknown = 1;

@@ -243,6 +243,13 @@ describe('what would be wrong with it is told', () => {
     expect(await of({ body })).toEqual([expect.stringMatching(message)]);
   });
 
+  test('a tenant that is none, which would be put elsewhere', async () => {
+    expect(await of({ body: { name: 'x', tenant: '../../y', ...LIST } })).toEqual([
+      expect.stringMatching(/no tenant can have the name of the directory/),
+      expect.stringMatching(/metadata\.tenant must be lower-case/),
+    ]);
+  });
+
   test('a name that another tool has', async () => {
     const cli = {
       name: 'customer.list',
