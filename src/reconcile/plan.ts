@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { compareDiagnostics, type Diagnostic } from '../manifest/diagnostic.ts';
 import type { ManifestSet } from '../manifest/load.ts';
-import type { Identity, Manifest } from '../manifest/manifest.ts';
+import { digestContent, type Identity, type Manifest, nameOf } from '../manifest/manifest.ts';
 import { pointerTo } from '../manifest/position.ts';
 import type { Tool } from '../snapshot/snapshot.ts';
 import { type Applied, type AppliedSet, type CompileDeps, compileSet, type Verdict } from './compile.ts';
@@ -261,12 +261,30 @@ function toolsOf({ verdicts }: Side, tenant: string | null): SeenTool[] {
   if (tenant !== null && !mayCall(verdicts.get(`Tenant//${tenant}`))) return [];
   const tools = [...verdicts.values()].flatMap(({ applied }) => {
     const resource = applied?.resource;
-    return resource?.kind === 'ToolWorkflow' || resource?.kind === 'CliTool' ? [resource.tool] : [];
+    if (resource?.kind !== 'ToolWorkflow' && resource?.kind !== 'CliTool') return [];
+    const { tool } = resource;
+    if (tool.tenant !== null && tool.tenant !== tenant) return [];
+    return [{ name: tool.name, subcommands: subcommandsOf(tool), definition: definitionOf(applied!) }];
   });
-  return tools
-    .filter((tool) => tool.tenant === null || tool.tenant === tenant)
-    .map((tool) => ({ name: tool.name, subcommands: subcommandsOf(tool) }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  return tools.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Fields for people: a tool that has other ones does what it did. */
+const PROSE = new Set(['description', 'tags', 'category', 'annotations']);
+const definitions = new WeakMap<Applied, ReadonlyMap<string, string>>();
+
+/** What a tool is, apart from how it is described: its manifest and those that it uses, with their documents. */
+function definitionOf(applied: Applied): ReadonlyMap<string, string> {
+  const known = definitions.get(applied);
+  if (known !== undefined) return known;
+  const { manifest, uses } = applied;
+  const spec = Object.fromEntries(Object.entries(manifest.spec).filter(([field]) => !PROSE.has(field)));
+  // Of a document that is elsewhere the digest stands in the spec.
+  const data = [...manifest.data].flatMap(([text, file]) => (isRemote(file) ? [] : [[text, file.digest]]));
+  const parts = new Map([[nameOf(manifest), digestContent([spec, data])]]);
+  for (const used of uses) for (const [name, digest] of definitionOf(used)) parts.set(name, digest);
+  definitions.set(applied, parts);
+  return parts;
 }
 
 function mayCall(verdict: Verdict | undefined): boolean {

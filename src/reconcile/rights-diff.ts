@@ -24,6 +24,8 @@ export interface SeenTool {
   readonly name: string;
   /** Of a CLI tool; null: it has none. */
   readonly subcommands: readonly string[] | null;
+  /** What decides what it does and which arguments it takes: by manifest, its own and those that it uses. */
+  readonly definition?: ReadonlyMap<string, string>;
 }
 
 /** An API whose operations bearers of a context may explore, as far as the API is concerned. */
@@ -51,6 +53,7 @@ export function diffRights(before: ContextSide | null, after: ContextSide | null
   return [
     ...missing(now, old).map((call) => widened(call, 'may be called')),
     ...missing(old, now).map((call) => narrowed(call, 'may no longer be called')),
+    ...diffDefinitions(before, after),
     ...diffExplorable(explorable(before), explorable(after)),
     ...diffRules(before?.manifest.spec ?? null, after?.manifest.spec ?? null),
   ];
@@ -66,6 +69,29 @@ function permitted(side: ContextSide | null): string[] {
     return [name, ...words.map((word) => `${name} ${word}`)];
   });
   return [...new Set(names)].sort();
+}
+
+/** Tools that may be called before and after, and are not what they were: what they do now cannot be told from here. */
+function diffDefinitions(before: ContextSide | null, after: ContextSide | null): RightsChange[] {
+  const [old, now] = [definitions(before), definitions(after)];
+  return [...now].flatMap(([name, parts]) => {
+    const earlier = old.get(name);
+    if (earlier === undefined) return [];
+    const all = [...new Set([...earlier.keys(), ...parts.keys()])].sort();
+    const changed = all.filter((part) => earlier.get(part) !== parts.get(part));
+    if (changed.length === 0) return [];
+    return [widened(name, `may do something else, or take other arguments: ${changed.join(', ')} changed`)];
+  });
+}
+
+/** By name of a tool that may be called; of several tenants, all that have one of this name. */
+function definitions(side: ContextSide | null): ReadonlyMap<string, ReadonlyMap<string, string>> {
+  const found = new Map<string, Map<string, string>>();
+  for (const { name, definition } of side?.tools ?? []) {
+    if (definition === undefined || !permitsName(side!.context, name, null)) continue;
+    found.set(name, new Map([...(found.get(name) ?? []), ...definition]));
+  }
+  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** The operations that may be explored, by API. An API has many, so it is one change for all of them. */

@@ -29,6 +29,35 @@ function diff(before: Spec | null, after: Spec | null, ...tools: [SeenTool[]?, S
   return changes.map(({ direction, what, detail }) => `${direction} ${what}: ${detail}`);
 }
 
+describe('a tool that is not what it was', () => {
+  const tool = (name: string, ...parts: [string, string][]): SeenTool => ({
+    ...{ name, subcommands: null, definition: new Map(parts) },
+  });
+  const context: Spec = { capabilities: [{ tool_pattern: 'crm.*' }] };
+
+  test('is a widening of each context that may call it, with what has changed', () => {
+    const old = [tool('crm.find', ['ToolWorkflow crm.find', '1'], ['ApiSpec crm', '1'])];
+    const now = [tool('crm.find', ['ToolWorkflow crm.find', '2'], ['ApiSpec crm', '1'])];
+    expect(diff(context, context, old, now)).toEqual([
+      'widened crm.find: may do something else, or take other arguments: ToolWorkflow crm.find changed',
+    ]);
+    expect(
+      diff(context, context, old, [tool('crm.find', ['ToolWorkflow crm.find', '1'], ['ApiSpec new', '1'])]),
+    ).toEqual([
+      'widened crm.find: may do something else, or take other arguments: ApiSpec crm, ApiSpec new changed',
+    ]);
+    expect(diff(context, context, old, old)).toEqual([]);
+    expect(
+      diff(
+        { capabilities: [{ tool_pattern: 'a.*' }] },
+        { capabilities: [{ tool_pattern: 'a.*' }] },
+        old,
+        now,
+      ),
+    ).toEqual([]);
+  });
+});
+
 describe('what may be explored', () => {
   const explorer = (more: Omit<WrittenCapability, 'tool_pattern'> = {}, deny_list: string[] = []): Spec => ({
     deny_list,

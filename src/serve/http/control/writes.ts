@@ -64,6 +64,10 @@ async function answerProposal(
 ): Promise<void> {
   if (drafted.change === 'remove' && drafted.file === null)
     throw new HttpRefusal('NOT_FOUND', `there is no such ${kind} to remove`);
+  if (action === 'create' && drafted.change === 'replace') {
+    const there = `${kind} ${drafted.identity?.name} is there already, in ${drafted.file}`;
+    throw new HttpRefusal('CONFLICT', `nothing was proposed: ${there}; PUT replaces it, PATCH amends it`);
+  }
   if (!isSound(drafted)) {
     const message = `nothing was proposed: this ${kind} would not be applied as it is; see diagnostics`;
     throw new GatewayError('INVALID_ARGUMENTS', message, { details: { ...drafted } });

@@ -155,6 +155,17 @@ describe('with a git target a write becomes a proposal', () => {
     expect([status, asked]).toEqual([404, []]);
   });
 
+  test('a POST of what is there is no way to replace it unseen', async () => {
+    const { status, body, asked } = await ask({}, { ...DRAFT, change: 'replace' });
+    expect([status, asked]).toEqual([409, []]);
+    expect(body.error.message).toBe(
+      'nothing was proposed: ToolWorkflow x is there already, in workflows/x.yaml; PUT replaces it, PATCH amends it',
+    );
+    expect(
+      (await ask({ method: 'PUT', path: '/v1/workflows/x' }, { ...DRAFT, change: 'replace' })).status,
+    ).toBe(202);
+  });
+
   test('what git refuses is told with its code, and a conflict as one', async () => {
     const conflict = await ask({}, DRAFT, new ProposalConflict('the base branch says this already'));
     expect([conflict.status, conflict.body.error.message]).toEqual([
