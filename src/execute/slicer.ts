@@ -255,6 +255,8 @@ function spawnThread(): Worker {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   return new Worker(new URL(`./slice-worker${extension}`, import.meta.url), {
     name: 'slicer',
+    // Flags of the process, such as --input-type, are not for its threads.
+    execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
   });
 }

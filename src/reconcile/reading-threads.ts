@@ -122,7 +122,11 @@ async function divide(
 /** The source under Node's type stripping, the compiled file in dist. */
 function spawn(): Worker {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  return new Worker(new URL(`./reading-thread${extension}`, import.meta.url), { name: 'reading' });
+  // Flags of the process, such as --input-type, are not for its threads.
+  return new Worker(new URL(`./reading-thread${extension}`, import.meta.url), {
+    name: 'reading',
+    execArgv: [],
+  });
 }
 
 function manifestsTask(files: readonly TreeFile[]) {
