@@ -260,7 +260,8 @@ describe('the root', () => {
     expect(gateway.notReady()).toBeNull();
     put(join(top, 'root'), { ...SET, 'rights.yaml': context('all'), 'find.yaml': workflow('find', 'Back.') });
     await becomes(gateway, { '/find': 'Back.' });
-    expect(gateway.status()).toMatchObject({ error: null, degraded: false });
+    // The snapshot is swapped first, and status tells of it when the reconcile ends.
+    await vi.waitFor(() => expect(gateway.status()).toMatchObject({ error: null, degraded: false }), SOON);
   });
 
   test('is not there at first, nor what it is in', async () => {
