@@ -270,7 +270,7 @@ describe('the root', () => {
     expect(gateway.notReady()).toMatch(/root is not there$/);
     put(join(top, 'some/where/root'), SET);
     await becomes(gateway, { '/find': 'Old.' });
-    expect(gateway.notReady()).toBeNull();
+    await vi.waitFor(() => expect(gateway.notReady()).toBeNull(), SOON);
     await sleep(150);
     put(join(top, 'some/where/root'), { 'find.yaml': workflow('find', 'New.') });
     await becomes(gateway, { '/find': 'New.' });
@@ -396,7 +396,7 @@ describe('git-sync', () => {
     expect(gateway.status().revision).toBe(commit('a'));
     sync(top, commit('b'), { ...SET, 'get.yaml': workflow('get', 'Added.') });
     await becomes(gateway, { '/find': 'Old.', '/get': 'Added.' });
-    expect(gateway.status().revision).toBe(commit('b'));
+    await vi.waitFor(() => expect(gateway.status().revision).toBe(commit('b')), SOON);
     rmSync(join(top, '.worktrees', commit('a')), { recursive: true });
     sync(top, commit('c'), { ...SET, 'find.yaml': workflow('find', 'New.') });
     await becomes(gateway, { '/find': 'New.' });
