@@ -101,8 +101,9 @@ function replicaRow({ address, revision, version, started_at, seen_at }: Replica
   return [address, applied, version, ageOf(started_at, now), ageOf(seen_at, now)];
 }
 
-/** Twelve characters of a commit, or of a digest. */
+/** Twelve characters of a commit, or of a digest; what an earlier run has left says so. */
 function shortRevision(revision: string): string {
+  if (revision.startsWith('last-good:')) return revision.slice(0, 'last-good:'.length + 12);
   return revision.replace(/^sha256:/, '').slice(0, 12);
 }
 

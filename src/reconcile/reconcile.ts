@@ -242,7 +242,7 @@ export async function startReconciler(deps: ReconcilerDeps): Promise<Reconciler>
       ...looseChanges(state.loose, loose, revision, author),
     ];
     await breathe();
-    const states = statesOf(next, state.states, revision, now);
+    const states = statesOf(next, state.states, revision, now, held === null ? revision : null);
     await breathe();
     const bad = [...states.values()].filter((one) => one.status !== 'Ready').length;
     const degraded = bad > 0 || held !== null || diagnostics.some(({ severity }) => severity === 'error');

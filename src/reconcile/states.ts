@@ -3,17 +3,21 @@ import type { Diagnostic } from '../manifest/diagnostic.ts';
 import type { Verdict } from './compile.ts';
 import type { ManifestState } from './status.ts';
 
-/** States by key, each with the time of its last change. */
+/**
+ * States by key, each with the time of its last change. `applied`: the revision that what is Ready came into force with;
+ * null: the change is held back, and what is in force is of another one.
+ */
 export function statesOf(
   verdicts: ReadonlyMap<string, Verdict>,
   before: ReadonlyMap<string, ManifestState>,
   revision: string,
   now: string,
+  applied: string | null = revision,
 ): ReadonlyMap<string, ManifestState> {
   return new Map(
     [...verdicts.values()].map((verdict) => [
       verdict.key,
-      stateOf(verdict, before.get(verdict.key), revision, now),
+      stateOf(verdict, before.get(verdict.key), revision, now, applied),
     ]),
   );
 }
@@ -23,6 +27,7 @@ function stateOf(
   earlier: ManifestState | undefined,
   revision: string,
   now: string,
+  came_with: string | null,
 ): ManifestState {
   const { identity, status, diagnostics, digest, applied } = verdict;
   const told = diagnostics.find(({ severity }) => severity === 'error') ?? diagnostics[0];
@@ -34,7 +39,7 @@ function stateOf(
     earlier.digest === digest &&
     earlier.status === status &&
     earlier.reason === reason;
-  const revision_applied = revisionApplied(verdict, earlier, revision);
+  const revision_applied = revisionApplied(verdict, earlier, came_with);
   // Most states are those of the reconcile before.
   if (
     same &&
@@ -67,12 +72,12 @@ function reasonOf({ message, hint }: Diagnostic): string {
 
 /** null: nothing is in force, or it was left by an earlier run, and of which revision nobody knows any more. */
 function revisionApplied(
-  { applied, digest }: Verdict,
+  { applied, digest, status }: Verdict,
   earlier: ManifestState | undefined,
-  revision: string,
+  came_with: string | null,
 ): string | null {
   if (applied === null) return null;
   const inForce = applied.manifest.digest;
   if (earlier?.applied_digest === inForce) return earlier.revision_applied;
-  return inForce === digest ? revision : null;
+  return status === 'Ready' && inForce === digest ? came_with : null;
 }

@@ -83,3 +83,13 @@ test('a right that is not valid is of no revision', async () => {
     revision_applied: null,
   });
 });
+
+test('what is in force while a change is held back did not come with that change', async () => {
+  const compiler = createCompiler();
+  const verdicts = await compiler.next({ 'j.yaml': judge('house') });
+  expect(statesOf(verdicts, NONE, 'rev-9', 't1', null).get(KEY)).toMatchObject({
+    status: 'Ready',
+    revision_attempted: 'rev-9',
+    revision_applied: null,
+  });
+});
