@@ -25,6 +25,8 @@ export interface Parameter extends Spelling {
   readonly required: boolean;
   /** The media type of a parameter that the document describes by `content`; null: the style applies. */
   readonly content: string | null;
+  /** False: the document says that its value is no object, so none is written as one, under names of its own. */
+  readonly takes_object: boolean;
   /** The schema's default, sent when a required parameter is not given; undefined: there is none. */
   readonly default: unknown;
 }

@@ -31,8 +31,15 @@ export function valueFor(parameter: Parameter, values: ReadonlyMap<string, unkno
 
 /** The value of a parameter in a path or header; null: there is none. */
 export function shapeFor(parameter: Parameter, value: unknown, refuse: Refuse): Shape | null {
+  checkKind(parameter, value, refuse);
   if (parameter.content === null || isNothing(value)) return shapeOf(value, refuse);
   return { kind: 'text', text: contentText(parameter.content, value, refuse) };
+}
+
+/** An object is written under the names of its members: where the document has none, they would be names of the caller's. */
+export function checkKind({ takes_object }: Parameter, value: unknown, refuse: Refuse): void {
+  if (!takes_object && typeof value === 'object' && value !== null && !Array.isArray(value))
+    throw refuse('is an object, and the document says that it is none');
 }
 
 /** The value of a parameter that the document describes by a media type. */
@@ -67,6 +74,7 @@ export function undescribed(place: ParameterLocation, name: string): Parameter {
     explode: isForm,
     allow_reserved: false,
     content: null,
+    takes_object: true,
     default: undefined,
   });
 }

@@ -43,8 +43,50 @@ export function readParameter(document: unknown, parameter: Located<JsonObject>)
     required: place === 'path' || member(value, 'required') === true,
     content,
     ...readSpelling(value, pointer, STYLES[place]),
+    takes_object: content !== null || takesObject(document, schemaAt(value, pointer)),
     default: content === null ? defaultOf(document, value, pointer) : undefined,
   });
+}
+
+/** Schemas within schemas that are looked into; of what is deeper nothing is known. */
+const MAX_DEPTH = 8;
+
+/** Whether an object may fit a schema; also true when it does not say. */
+function takesObject(document: unknown, schema: Located | null, depth = 0): boolean {
+  if (schema === null || depth === MAX_DEPTH) return true;
+  let found: Located<JsonObject>;
+  try {
+    found = follow(document, schema);
+  } catch (error) {
+    if (error instanceof Malformed) return true;
+    throw error;
+  }
+  const { value, pointer } = found;
+  const type = member(value, 'type');
+  if (type !== undefined && ![type].flat().includes('object')) return false;
+  const values = member(value, 'enum');
+  if (Array.isArray(values) && !values.some(isObject)) return false;
+  const parts = (keyword: string): readonly boolean[] => {
+    const list = member(value, keyword);
+    if (!Array.isArray(list)) return [];
+    return list.map((one, index) =>
+      takesObject(
+        document,
+        isObject(one) ? { value: one, pointer: pointerTo(pointerTo(pointer, keyword), index) } : null,
+        depth + 1,
+      ),
+    );
+  };
+  const oneOf = (keyword: string): boolean => {
+    const found = parts(keyword);
+    return found.length === 0 || found.includes(true);
+  };
+  return !parts('allOf').includes(false) && oneOf('anyOf') && oneOf('oneOf');
+}
+
+function schemaAt(value: JsonObject, pointer: string): Located | null {
+  const schema = member(value, 'schema');
+  return isObject(schema) ? { value: schema, pointer: pointerTo(pointer, 'schema') } : null;
 }
 
 /** `style`, `explode` and `allowReserved` with their defaults. Throws {@link Malformed} for an unknown style. */
@@ -87,13 +129,10 @@ function contentOf(value: JsonObject, pointer: string): string | null {
 }
 
 function defaultOf(document: unknown, value: JsonObject, pointer: string): unknown {
-  const schema = member(value, 'schema');
-  if (!isObject(schema)) return undefined;
+  const schema = schemaAt(value, pointer);
+  if (schema === null) return undefined;
   try {
-    return member(
-      follow(document, { value: schema, pointer: pointerTo(pointer, 'schema') }).value,
-      'default',
-    );
+    return member(follow(document, schema).value, 'default');
   } catch (error) {
     // A schema that cannot be read only means that nothing is known of the value.
     if (error instanceof Malformed) return undefined;

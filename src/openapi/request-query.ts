@@ -3,7 +3,7 @@ import { encode, encodeReserved } from './encode.ts';
 import { type Given, givenIn } from './given.ts';
 import type { Operation, Parameter } from './operation.ts';
 import { createPairs } from './pairs.ts';
-import { contentText, parametersIn, refusal, valueFor } from './parameter-value.ts';
+import { checkKind, contentText, parametersIn, refusal, valueFor } from './parameter-value.ts';
 import { type Pair, pairsOf } from './style.ts';
 import { isNothing, type Refuse } from './value.ts';
 
@@ -25,6 +25,7 @@ export function buildPairs(operation: Operation, given: Given, place: 'query' | 
 function pairsFor(parameter: Parameter, value: unknown, refuse: Refuse): readonly Pair[] {
   const { name, content, allow_reserved } = parameter;
   const encoding = allow_reserved ? encodeReserved : encode;
+  checkKind(parameter, value, refuse);
   if (content === null) return pairsOf(name, parameter, value, encoding, refuse);
   return isNothing(value) ? [] : [{ name, value: encoding(contentText(content, value, refuse)) }];
 }

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
 import { givenProblems } from '../../src/openapi/given.ts';
+import { indexDocument } from '../../src/openapi/index-document.ts';
 import { buildRequest, literalOperation } from '../../src/openapi/request.ts';
-import { operationOf, operationWith } from './documents.ts';
+import { documentOf, operationOf, operationWith } from './documents.ts';
 
 /** The INVALID_ARGUMENTS error that `make` ends with. */
 function refusal(make: () => unknown): GatewayError {
@@ -143,6 +144,58 @@ describe('queries', () => {
     refusal(() => buildRequest(operation, { query: { filter: { admin: true } } }));
     refusal(() => buildRequest(operation, { query: { page: { size: 1 } } }));
     expect(buildRequest(operation, { query: { filter: { owner: 'me' } } }).target).toBe('/a?owner=me');
+  });
+});
+
+describe('an object where the document has none', () => {
+  const given = (schema: object, value: unknown, place = 'query') => {
+    const operation = operationOf('get', '/a', { parameters: [{ name: 'q', in: place, schema }] });
+    const values =
+      place === 'header'
+        ? { headers: { q: value } }
+        : { [place === 'cookie' ? 'cookies' : place]: { q: value } };
+    return buildRequest(operation, values).target;
+  };
+
+  test.each<[string, object]>([
+    ['a text', { type: 'string' }],
+    ['a text or null', { type: ['string', 'null'] }],
+    ['a list', { type: 'array' }],
+    ['some values', { enum: ['a', 1, null] }],
+    ['one of two', { oneOf: [{ type: 'string' }, { type: 'integer' }] }],
+    ['any of two', { anyOf: [{ type: 'string' }, { enum: [1] }] }],
+    ['all of some', { allOf: [{}, { type: 'number' }] }],
+  ])('cannot bring in parameters of its own: %s', (_, schema) => {
+    for (const place of ['query', 'cookie', 'header']) {
+      const error = refusal(() => given(schema, { admin: 'true' }, place));
+      expect(error.message).toBe(
+        `${place} parameter "q" is an object, and the document says that it is none`,
+      );
+    }
+  });
+
+  test.each<[string, object]>([
+    ['an object', { type: 'object' }],
+    ['one of two', { oneOf: [{ type: 'string' }, { type: 'object' }] }],
+    ['of which nothing is said', {}],
+  ])('is sent where it may be one: %s', (_, schema) => {
+    expect(given(schema, { admin: 'true' })).toBe('/a?admin=true');
+  });
+
+  test('is known through references, also those that lead nowhere', () => {
+    const index = indexDocument({
+      ...documentOf({
+        '/a': {
+          get: { parameters: [{ name: 'q', in: 'query', schema: { $ref: '#/components/schemas/Name' } }] },
+        },
+      }),
+      components: {
+        schemas: { Name: { allOf: [{ $ref: '#/components/schemas/Text' }] }, Text: { type: 'string' } },
+      },
+    });
+    const reference = index.operations.get('GET /a')!;
+    refusal(() => buildRequest(reference, { query: { q: { admin: 'true' } } }));
+    expect(given({ $ref: '#/components/schemas/None' }, { a: 1 })).toBe('/a?a=1');
   });
 });
 
