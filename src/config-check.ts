@@ -1,6 +1,7 @@
 /** What no schema can say of the process configuration: which keys go together, and which addresses may be trusted. */
 import { isAbsolute } from 'node:path';
 import type { Config, VerifierConfig } from './config-shape.ts';
+import { networkProblem } from './invoke/remote-address.ts';
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
@@ -27,6 +28,10 @@ export function problemsOf({
   for (const key of ['bind_addr', 'control_bind_addr', 'metrics_bind_addr'] as const) {
     const port = Number(network[key].slice(network[key].lastIndexOf(':') + 1));
     if (port > 65535) problems.push(`spec.network.${key}: port ${port} is over 65535`);
+  }
+  for (const [index, proxy] of network.trusted_proxies.entries()) {
+    const problem = networkProblem(proxy);
+    if (problem !== null) problems.push(`spec.network.trusted_proxies[${index}]: ${problem}`);
   }
   if ((auth.operator_jwks_uri === null) !== (auth.operator_jwt_issuer === null)) {
     problems.push('spec.auth: operator_jwks_uri and operator_jwt_issuer go together');

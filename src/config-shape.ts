@@ -7,6 +7,8 @@ export interface Config {
     readonly bind_addr: string;
     readonly control_bind_addr: string;
     readonly metrics_bind_addr: string;
+    /** Addresses and networks of proxies whose forwarded addresses are believed. */
+    readonly trusted_proxies: readonly string[];
   };
   readonly tls: {
     readonly cert_file: string | null;
@@ -14,7 +16,7 @@ export interface Config {
     readonly client_ca_file: string | null;
   };
   readonly database: { readonly url: string };
-  readonly audit: { readonly retention_days: number };
+  readonly audit: { readonly retention_days: number; readonly rejections_per_minute: number };
   /** Operators of the control listener. */
   readonly auth: {
     readonly development: boolean;
@@ -129,6 +131,11 @@ export interface Config {
     readonly call_timeout_ms: number;
     readonly max_in_flight: number;
     readonly drain_ms: number;
+    readonly per_remote_address: {
+      /** null: there is no limit. */
+      readonly calls: number | null;
+      readonly per_seconds: number;
+    };
   };
   readonly log: { readonly level: LogLevel };
 }

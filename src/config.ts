@@ -56,7 +56,7 @@ const OTHER_NAMES = new Set([
 ]);
 
 /** Settings that are safe to ignore: what they configure is absent and fails closed. */
-const IGNORED = ['network.grpc_bind_addr', 'network.trusted_proxies', 'ui'];
+const IGNORED = ['network.grpc_bind_addr', 'ui'];
 
 const schema = JSON.parse(
   readFileSync(new URL('../schemas/GatewayConfig.schema.json', import.meta.url), 'utf8'),
@@ -280,6 +280,7 @@ function pick(spec: Config): Config {
       bind_addr: network.bind_addr,
       control_bind_addr: network.control_bind_addr,
       metrics_bind_addr: network.metrics_bind_addr,
+      trusted_proxies: network.trusted_proxies,
     },
     tls,
     database,

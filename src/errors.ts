@@ -248,7 +248,15 @@ export interface GatewayErrorOptions {
   readonly layer?: Layer;
   /** Seconds until a retry may succeed; sent as Retry-After. */
   readonly retry_after_seconds?: number;
+  /** Of a limit that is used up; the trail tells of it once in its window. */
+  readonly violation?: Violation;
   readonly cause?: unknown;
+}
+
+/** Which limit, and its window. */
+export interface Violation {
+  readonly key: string;
+  readonly per_seconds: number;
 }
 
 /** The one error class: `name` is a row of {@link ERRORS}; `message` is meant for the caller. */
@@ -257,6 +265,7 @@ export class GatewayError extends Error {
   readonly details: Readonly<Record<string, unknown>>;
   readonly layer: Layer;
   readonly retry_after_seconds: number | null;
+  readonly violation: Violation | null;
 
   constructor(name: ErrorName, message: string, options: GatewayErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -264,6 +273,7 @@ export class GatewayError extends Error {
     this.details = options.details ?? {};
     this.layer = options.layer ?? ERRORS[name].layer;
     this.retry_after_seconds = options.retry_after_seconds ?? null;
+    this.violation = options.violation ?? null;
   }
 
   get row(): ErrorRow {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The composition root: builds everything top to bottom, closes it in reverse. Run as a program, it is the command line. */
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import type { EventBody } from './audit/event.ts';
 import { EXIT } from './cli/output.ts';
 import { run } from './cli/program.ts';
@@ -32,6 +32,9 @@ import { closeInterrupted } from './invoke/interrupted.ts';
 import { createInvoker } from './invoke/invoke.ts';
 import { createLimiter } from './invoke/limit.ts';
 import { createOwnIssuer, type OwnIssuer } from './invoke/own-issuer.ts';
+import { createRejections } from './invoke/rejections.ts';
+import { remoteAddress, trustedProxies } from './invoke/remote-address.ts';
+import { createRemoteLimit } from './invoke/remote-limit.ts';
 import { createSessionFinder } from './invoke/session.ts';
 import { enrollmentVerifier, tokenVerifier, type WorkloadVerifier } from './invoke/workload.ts';
 import type { Log } from './log.ts';
@@ -59,12 +62,18 @@ import { packageVersion } from './version.ts';
 const BODY_MS = 10_000;
 /** Milliseconds between two looks for calls that others were killed at. */
 const INTERRUPTED_MS = 60_000;
+/** Milliseconds between two events about rejections that were counted. */
+const COUNTED_MS = 60_000;
+/** Remote addresses and workloads that are remembered: their names are anybody's to make up. */
+const MAX_UNKNOWN = 20_000;
 /** Milliseconds that a shutdown waits for the removal of containers that have ended. */
 const REMOVAL_MS = 5_000;
 /** Milliseconds that a lease is noted for beyond the longest call: what is still under way is not taken for a crash's. */
 const LEASE_MARGIN_MS = 5_000;
 /** Milliseconds that a shutdown waits for requests of the control listener, after the calls are drained. */
 const CONTROL_DRAIN_MS = 1_000;
+
+type ListenerKey = 'bind_addr' | 'control_bind_addr' | 'metrics_bind_addr';
 
 /** Starts a gateway. Rejects when the store or a listener cannot be had; a broken directory only makes it not ready. */
 export async function startGateway(config: Config, log: Log, options: StartOptions = {}): Promise<Gateway> {
@@ -152,10 +161,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     closers.push(() => stopping.abort());
 
     const { header_timeout_ms, drain_ms } = config.limits;
-    const listenAt = (
-      key: keyof Config['network'],
-      app: { callback(): RequestListener },
-    ): Promise<Listener> =>
+    const listenAt = (key: ListenerKey, app: { callback(): RequestListener }): Promise<Listener> =>
       listen(app.callback(), {
         bind_addr: config.network[key],
         key: `network.${key}`,
@@ -176,7 +182,39 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     let replicas: () => readonly Replica[] | null = () => null;
     const finder = createSessionFinder(store.sessions);
     const maker = createSessionMaker({ holder, store, own_issuer, clock, newId });
+    const unknown = () => createLimiter(clock, MAX_UNKNOWN);
+    const per_minute = config.audit.rejections_per_minute;
+    const rejections = createRejections({ clock, limiter: unknown(), per_minute });
+    const countedEvents = (): Promise<void> =>
+      rejections
+        .flush(recordAtOnce)
+        .catch((error: unknown) => log.warn({ err: error }, 'counted rejections could not be written'));
+    const counting = setInterval(countedEvents, COUNTED_MS);
+    closers.push(() => {
+      clearInterval(counting);
+      return countedEvents();
+    });
+    const isTrusted = trustedProxies(config.network.trusted_proxies);
+    const application = {
+      ...{ clock, log, newId },
+      remoteAddress: ({ socket, headers }: IncomingMessage) =>
+        remoteAddress(
+          {
+            peer: socket.remoteAddress,
+            x_forwarded_for: headers['x-forwarded-for'] as string | undefined,
+            forwarded: headers.forwarded,
+          },
+          isTrusted,
+        ),
+      checkRemote: createRemoteLimit({
+        limit: config.limits.per_remote_address,
+        limiter: unknown(),
+        revision: () => status().revision,
+        ...{ rejections, store, clock, newId, log },
+      }),
+    };
     const controlPlane = createControlPlane({
+      ...application,
       status,
       replicas: () => replicas(),
       credentials: sources.status,
@@ -199,9 +237,6 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       maker,
       verifyOperator: verifyOperatorToken,
       development: config.auth.development,
-      clock,
-      log,
-      newId,
       limits: config.limits,
     });
     // Before the data plane and closed after it: how a start and a shutdown go can be seen.
@@ -223,6 +258,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       holder,
       store,
       limiter,
+      rejections,
       sessions: finder,
       egress,
       cli,
@@ -238,12 +274,12 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const revision = () => holder.current()?.revision ?? null;
     const verifiers = config.attestation.verifiers.map((one) => verifierOf(one, { clock, log }));
     const dataPlane = createDataPlane({
+      ...application,
       invoker,
-      attest: createAttest({ verifiers, maker, own_issuer, holder, store, limiter, clock, newId }),
+      attest: createAttest({
+        ...{ verifiers, maker, own_issuer, holder, store, limiter: unknown(), rejections, clock, newId },
+      }),
       jwks: () => own_issuer?.jwks() ?? { keys: [] },
-      clock,
-      log,
-      newId,
       limits: config.limits,
       verifyOperator: verifyOperatorToken,
       notReady,

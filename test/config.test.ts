@@ -7,10 +7,10 @@ import { ConfigError, containerHosts, environment, loadConfig, secretVariables }
 /** The settings that the gateway cannot be without. */
 const DEFAULTS = {
   manifests: { dir: './gateway.d' },
-  network: { bind_addr: '127.0.0.1:8089', control_bind_addr: '127.0.0.1:8090' },
+  network: { bind_addr: '127.0.0.1:8089', control_bind_addr: '127.0.0.1:8090', trusted_proxies: [] },
   tls: { cert_file: null, key_file: null, client_ca_file: null },
   database: { url: 'sqlite://data/gateway.db' },
-  audit: { retention_days: 90 },
+  audit: { retention_days: 90, rejections_per_minute: 60 },
   auth: {
     development: false,
     operator_jwks_uri: null,
@@ -33,6 +33,7 @@ const DEFAULTS = {
     call_timeout_ms: 60_000,
     max_in_flight: 512,
     drain_ms: 10_000,
+    per_remote_address: { calls: 6000, per_seconds: 60 },
   },
   log: { level: 'info' },
 };
@@ -211,6 +212,14 @@ describe('a key', () => {
     ['tls: {cert_file: a.pem}', 'spec.tls: cert_file and key_file go together'],
     ['tls: {key_file: a.pem}', 'spec.tls: cert_file and key_file go together'],
     ['tls: {client_ca_file: a.pem}', 'spec.tls.client_ca_file needs cert_file and key_file'],
+    [
+      'network: {trusted_proxies: [10.0.0.0/8, proxy.example]}',
+      'spec.network.trusted_proxies[1]: expected an address, or a network such as 10.0.0.0/8',
+    ],
+    [
+      'network: {trusted_proxies: [10.0.0.0/40]}',
+      'spec.network.trusted_proxies[0]: the network of /40 is over /32',
+    ],
   ])('with a value that cannot be is an error: %s', (line, problem) => {
     expect(problemsOf(withSpec(line))).toEqual([problem]);
   });
@@ -496,6 +505,16 @@ describe('the environment', () => {
     expect(problemsOf(withSpec(), { [name]: value })).toEqual([problem]);
   });
 
+  test('may be a list, and a number that may be absent', () => {
+    const { config, warnings } = load(withSpec('limits: {per_remote_address: {calls: null}}'), {
+      SEAL_GATEWAY_NETWORK_TRUSTED_PROXIES: '10.0.0.0/8, 2001:db8::1',
+      SEAL_GATEWAY_LIMITS_PER_REMOTE_ADDRESS_PER_SECONDS: '10',
+    });
+    expect(warnings).toEqual([]);
+    expect(config.network.trusted_proxies).toEqual(['10.0.0.0/8', '2001:db8::1']);
+    expect(config.limits.per_remote_address).toEqual({ calls: null, per_seconds: 10 });
+  });
+
   test('does not mend a group that is none', () => {
     expect(problemsOf(withSpec('log: loud'), { SEAL_GATEWAY_LOG_LEVEL: 'info' })).toEqual([
       'spec.log must be object',
@@ -505,11 +524,6 @@ describe('the environment', () => {
   test.each([
     ['SEAL_GATEWAY_GRPC_BIND', '0.0.0.0:1', /spec\.network\.grpc_bind_addr has no effect/],
     ['SEAL_GATEWAY_UI_ENABLED', 'false', /spec\.ui has no effect/],
-    [
-      'SEAL_GATEWAY_NETWORK_TRUSTED_PROXIES',
-      '10.0.0.1, 10.0.0.2',
-      /spec\.network\.trusted_proxies has no effect/,
-    ],
     [
       'SEAL_GATEWAY_SERVICE_HOST',
       '10.0.0.1',

@@ -3,6 +3,7 @@
 export type EventType =
   | 'ToolCallAuthorized'
   | 'ToolCallRejected'
+  | 'RejectionsCounted'
   | 'WorkflowInvocationStarted'
   | 'WorkflowStepExecuted'
   | 'WorkflowInvocationCompleted'

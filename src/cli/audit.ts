@@ -79,6 +79,7 @@ export function addAudit(program: Command, { console }: CliDeps): void {
 const EVENT_TYPES: Readonly<Record<EventType, true>> = {
   ToolCallAuthorized: true,
   ToolCallRejected: true,
+  RejectionsCounted: true,
   WorkflowInvocationStarted: true,
   WorkflowStepExecuted: true,
   WorkflowInvocationCompleted: true,

@@ -12,6 +12,7 @@ import { asGatewayError } from './call.ts';
 import type { Established, SessionMaker } from './establish.ts';
 import { type Limiter, limitKey } from './limit.ts';
 import type { OwnIssuer } from './own-issuer.ts';
+import type { Rejections } from './rejections.ts';
 import { readPublicKey } from './session-request.ts';
 import { type Claimed, isProof, unproven, type Vouched, type WorkloadVerifier } from './workload.ts';
 
@@ -21,7 +22,9 @@ export interface AttestDeps {
   readonly own_issuer: OwnIssuer | null;
   readonly holder: SnapshotHolder;
   readonly store: Pick<Store, 'append' | 'admit'>;
+  /** A limiter of its own: anybody may name any workload, and must not push out the counts of callers. */
   readonly limiter: Limiter;
+  readonly rejections: Rejections;
   readonly clock: Clock;
   readonly newId: () => string;
 }
@@ -29,14 +32,16 @@ export interface AttestDeps {
 /**
  * `body` is the request's JSON, `proof` what the workload proves itself with, null: nothing. Rejects with
  * WORKLOAD_VERIFICATION_FAILED, SCOPE_NOT_FOUND, ATTESTATION_FAILED, INVALID_ARGUMENTS, POLICY_RATE_LIMIT_EXCEEDED or
- * AUDIT_UNAVAILABLE, after the failure is in the audit trail.
+ * AUDIT_UNAVAILABLE, after the failure is in the audit trail, or counted there.
  */
-export type Attest = (body: unknown, proof: string | null) => Promise<Established>;
+export type Attest = (
+  body: unknown,
+  proof: string | null,
+  remote_addr: string | null,
+) => Promise<Established>;
 
 /** Attempts for one workload. */
 const ATTEMPTS = { calls: 5, per_seconds: 60 };
-/** Attempts over the limit are told once in this time, so that nobody fills the disk with them. */
-const TOLD_ONCE = { calls: 1, per_seconds: 60 };
 const MAX_TEXT = 256;
 
 interface Asked {
@@ -48,35 +53,37 @@ interface Asked {
 }
 
 export function createAttest(deps: AttestDeps): Attest {
-  const { verifiers, maker, own_issuer, holder, store, limiter, clock, newId } = deps;
+  const { verifiers, maker, own_issuer, holder, store, limiter, rejections, clock, newId } = deps;
 
   const eventOf = (body: EventBody, tenant_id: string | null): AuditEvent => ({
     ...{ id: newId(), execution_id: null, tenant_id, revision: holder.current()?.revision ?? null },
     ...{ event_type: body.event_type, payload: body.payload, created_at: isoTime(clock.now()) },
   });
 
-  async function attest(body: unknown, proof: string | null): Promise<Established> {
+  const attest: Attest = async (body, proof, remote_addr) => {
     const asked = readAsked(body, proof);
-    const { allowed, retry_after_seconds } = limiter.take(limitKey('attest', nameOf(asked)), ATTEMPTS);
-    if (!allowed) throw await tooMany(asked, retry_after_seconds);
     try {
+      checkAttempts(asked);
       return await prove(asked);
     } catch (thrown) {
       const error = asGatewayError(thrown);
-      await store.append([eventOf(failed(asked, error), null)]);
+      const refusal = { error, caller: null, remote_addr };
+      if (rejections.tells(refusal)) await store.append([eventOf(failed(asked, error, remote_addr), null)]);
+      else rejections.count(refusal);
       throw error;
     }
-  }
+  };
 
-  async function tooMany(asked: Asked, retry_after_seconds: number): Promise<GatewayError> {
-    const error = new GatewayError(
+  function checkAttempts(asked: Asked): void {
+    const key = limitKey('attest', nameOf(asked));
+    const { allowed, retry_after_seconds } = limiter.take(key, ATTEMPTS);
+    if (allowed) return;
+    const { calls, per_seconds } = ATTEMPTS;
+    throw new GatewayError(
       'POLICY_RATE_LIMIT_EXCEEDED',
-      `${ATTEMPTS.calls} attempts a minute for one workload, no more`,
-      { retry_after_seconds, layer: 'attestation' },
+      `${calls} attempts a minute for one workload, no more`,
+      { retry_after_seconds, layer: 'attestation', violation: { key, per_seconds } },
     );
-    if (limiter.take(limitKey('attest', 'told', nameOf(asked)), TOLD_ONCE).allowed)
-      await store.append([eventOf(failed(asked, error), null)]);
-    return error;
   }
 
   async function prove({ proof, ...asked }: Asked): Promise<Established> {
@@ -140,7 +147,7 @@ function nameOf({ workload_id, proof }: Asked): string {
   return workload_id ?? `sha256:${hash('sha256', proof ?? '', 'hex')}`;
 }
 
-function failed(asked: Asked, error: GatewayError): EventBody {
+function failed(asked: Asked, error: GatewayError, remote_addr: string | null): EventBody {
   const { code } = error.row;
   const reason = error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
   return {
@@ -148,6 +155,7 @@ function failed(asked: Asked, error: GatewayError): EventBody {
     payload: {
       workload_id: nameOf(asked),
       security_context: asked.security_context,
+      ...(remote_addr !== null && { remote_addr }),
       ...{ code, name: error.name, reason },
     },
   };

@@ -15,11 +15,15 @@ export interface Call {
   readonly started: number;
   /** Of the user for whom the agent acts, unverified; null: none was sent. */
   readonly user_token: Secret | null;
+  /** Where it comes from; null: the connection has gone. */
+  readonly remote_addr: string | null;
   envelope: Envelope | null;
   /** What it asks for: the envelope itself, or what an operator sends without one. */
   asked: Asked | null;
   caller: Caller | null;
-  /** Whether how the call ended is in the audit trail. */
+  /** Whether the intent is in the audit trail, and asks for an outcome. */
+  intended: boolean;
+  /** Whether how the call ended is in the audit trail, or counted where its rejection is not told. */
   recorded: boolean;
 }
 
@@ -60,6 +64,7 @@ export function callFacts(call: Call): Record<string, unknown> {
   const { asked, envelope, caller } = call;
   return {
     call_id: call.call_id,
+    ...(call.remote_addr !== null && { remote_addr: call.remote_addr }),
     ...(asked !== null && { tool_name: toolName(asked) }),
     ...(envelope !== null && { envelope_digest: envelope.digest }),
     ...(caller !== null && {

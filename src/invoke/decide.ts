@@ -3,7 +3,7 @@
  * writes, so that it can be evaluated ahead of the replay claim and both be one commit.
  */
 import { checkMayDelegate } from '../credentials/user-token.ts';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, type Violation } from '../errors.ts';
 import {
   type CliInvocation,
   type JudgedCli,
@@ -35,6 +35,9 @@ import {
 import type { Count, Exhausted } from '../store/store.ts';
 import type { Caller } from './authenticate.ts';
 import { type Limiter, limitKey } from './limit.ts';
+
+/** That a tenant has no place left for a call is told once in this time. */
+const SLOTS_TOLD_SECONDS = 60;
 
 /** The rights of a caller. */
 export interface Rights {
@@ -187,7 +190,7 @@ export function usedUp(
 ): GatewayError {
   const full = limits.find((one) => one.key === key)!;
   const { retry_after_seconds } = limiter.exhaust(key, full.limit, retry_after_ms);
-  return tooMany(`${full.what} is used up`, retry_after_seconds);
+  return tooMany(`${full.what} is used up`, retry_after_seconds, violationOf(full));
 }
 
 interface Limit {
@@ -216,14 +219,21 @@ function checkLimits(
   limiter: Limiter,
   look: Limiter['peek'],
 ): () => void {
-  for (const { what, key, limit } of limits) {
-    const { allowed, retry_after_seconds } = look(key, limit);
-    if (!allowed) throw tooMany(`${what} is used up`, retry_after_seconds);
+  for (const one of limits) {
+    const { allowed, retry_after_seconds } = look(one.key, one.limit);
+    if (!allowed) throw tooMany(`${one.what} is used up`, retry_after_seconds, violationOf(one));
   }
   const slots = tenant?.max_concurrency ?? null;
   const release = slots === null ? () => {} : limiter.acquire(tenantKey(tenant), slots);
-  if (release === null) throw tooMany('the tenant has as many calls at one time as it may', 1);
+  if (release === null) {
+    const violation = { key: limitKey('slots', tenant?.name ?? null), per_seconds: SLOTS_TOLD_SECONDS };
+    throw tooMany('the tenant has as many calls at one time as it may', 1, violation);
+  }
   return release;
+}
+
+function violationOf({ key, limit }: Pick<Limit, 'key' | 'limit'>): Violation {
+  return { key, per_seconds: limit.per_seconds };
 }
 
 function tenantKey(tenant: Tenant | null): string {
@@ -243,6 +253,7 @@ function denied(
     return tooMany(
       'the rate limit of this capability is used up',
       limiter.peek(key, capability.rate_limit).retry_after_seconds,
+      violationOf({ key, limit: capability.rate_limit }),
       rule,
     );
   }
@@ -254,9 +265,15 @@ function denied(
   });
 }
 
-function tooMany(message: string, retry_after_seconds: number, rule?: string): GatewayError {
+function tooMany(
+  message: string,
+  retry_after_seconds: number,
+  violation: Violation,
+  rule?: string,
+): GatewayError {
   return new GatewayError('POLICY_RATE_LIMIT_EXCEEDED', message, {
     retry_after_seconds,
+    violation,
     details: { retry_after_seconds, ...(rule !== undefined && { rule }) },
   });
 }

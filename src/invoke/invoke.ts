@@ -16,7 +16,7 @@ import { GatewayError } from '../errors.ts';
 import { allowedTools } from '../policy/visible-tools.ts';
 import type { SnapshotHolder } from '../snapshot/holder.ts';
 import type { CliTool, EXPLORE, Snapshot } from '../snapshot/snapshot.ts';
-import type { ReplayClaim, Store } from '../store/store.ts';
+import type { Count, ReplayClaim, Store } from '../store/store.ts';
 import {
   authenticate,
   authenticateBearer,
@@ -37,7 +37,8 @@ import {
 import { cliStarted } from './cli-events.ts';
 import { countsOf, decide, occupy, type Permit, rightsOf, usedUp } from './decide.ts';
 import { type ExecuteDeps, execute } from './execute.ts';
-import type { Limiter } from './limit.ts';
+import { type Limiter, limitKey } from './limit.ts';
+import { onceIn, type Refusal, type Rejections } from './rejections.ts';
 import { ownClaim, replayClaim } from './replay.ts';
 import type { SessionFinder } from './session.ts';
 import { describeTools, type ToolDescription } from './tools.ts';
@@ -49,6 +50,7 @@ export interface InvokerDeps extends ExecuteDeps {
   readonly holder: SnapshotHolder;
   readonly store: Store;
   readonly limiter: Limiter;
+  readonly rejections: Rejections;
   readonly sessions: SessionFinder;
   readonly newId: () => string;
   /** This process, which the intent names (`execute/instance.ts`). */
@@ -63,6 +65,8 @@ export interface InvokeOptions {
   readonly only?: typeof EXPLORE;
   /** The token of the user for whom the agent acts; null: there is none. */
   readonly user_token?: string | null;
+  /** Where the call comes from; null: the connection has gone. */
+  readonly remote_addr?: string | null;
 }
 
 export interface Invoker {
@@ -79,9 +83,10 @@ export interface Invoker {
     read: () => Promise<Uint8Array>,
     verify: () => Promise<Operator | null>,
     signal: AbortSignal,
+    options?: Pick<InvokeOptions, 'remote_addr'>,
   ): Promise<CallReply>;
   /** What the bearer of this security token may call. */
-  tools(security_token: string): Promise<ToolDescription[]>;
+  tools(security_token: string, options?: Pick<InvokeOptions, 'remote_addr'>): Promise<ToolDescription[]>;
 }
 
 export function createInvoker(deps: InvokerDeps): Invoker {
@@ -90,9 +95,9 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   async function invoke(
     read: () => Promise<Uint8Array>,
     gone: AbortSignal,
-    { only, user_token = null }: InvokeOptions = {},
+    { only, ...origin }: InvokeOptions = {},
   ): Promise<CallReply> {
-    const call = begin(deps, user_token);
+    const call = begin(deps, origin);
     let body: Uint8Array;
     try {
       // A call counts once its body is here: slow senders, who need no token, must not hold the places of others.
@@ -112,8 +117,8 @@ export function createInvoker(deps: InvokerDeps): Invoker {
       const caller = await authenticate(snapshot, deps.sessions, envelope, deps.clock.now()); // 3 to 6
       call.caller = caller;
       const verdict = attempt(() => permitOf(snapshot, caller, envelope)); //             8 to 10, heard below
-      const intent_id = await admit(call, replayClaim(caller, envelope), verdict); //     7, with the intent
-      return await carryOut(call, caller, heard(verdict), intent_id, gone); //            11
+      const admitted = await admit(call, replayClaim(caller, envelope), verdict); //      7, with the intent
+      return await carryOut(call, caller, admitted, gone); //                             11
     } catch (error) {
       throw await reject(call, error);
     } finally {
@@ -126,8 +131,9 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     read: () => Promise<Uint8Array>,
     verify: () => Promise<Operator | null>,
     gone: AbortSignal,
+    origin: Pick<InvokeOptions, 'remote_addr'> = {},
   ): Promise<CallReply> {
-    const call = begin(deps, null);
+    const call = begin(deps, origin);
     try {
       const operator = await verify();
       if (operator === null) throw noOperator();
@@ -140,8 +146,8 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     try {
       if (inFlight > deps.limits.max_in_flight) throw overloaded(deps.limits.max_in_flight);
       const permit = permitOf(snapshotOf(call), call.caller, call.asked);
-      const intent_id = await admit(call, ownClaim(call, deps.clock.now()), { value: permit });
-      return await carryOut(call, call.caller, permit, intent_id, gone);
+      const admitted = await admit(call, ownClaim(call, deps.clock.now()), { value: permit });
+      return await carryOut(call, call.caller, admitted, gone);
     } catch (error) {
       throw await reject(call, error);
     } finally {
@@ -156,36 +162,43 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     return null;
   }
 
-  /** Claims the replay id, counts the call and writes the intent, or the rejection, as one durable unit. */
-  async function admit(call: Call, claim: ReplayClaim, verdict: Attempt<Permit | null>): Promise<string> {
-    const recorder = recorderOf(call);
-    const bodies =
-      'error' in verdict ? [rejection(call, verdict.error)] : intent(call, verdict.value, deps.instance);
-    const events = bodies.map(recorder.event);
-    const permit = 'error' in verdict ? null : verdict.value;
-    const counts = permit === null ? [] : countsOf(permit);
-    const admission = await deps.store.admit(claim, events, counts);
-    if (admission === 'replayed') {
-      throw new GatewayError(
-        'REPLAY_DETECTED',
-        'this envelope or its token has been used before; sign a new one',
-      );
-    }
+  /**
+   * Claims the replay id, counts the call and writes the intent as one durable unit. A call that is refused is claimed
+   * too, and then its refusal is heard.
+   */
+  async function admit(call: Call, claim: ReplayClaim, verdict: Attempt<Permit | null>): Promise<Admitted> {
+    if ('error' in verdict) throw await refuse(call, claim, verdict.error);
+    const permit = verdict.value;
+    const events = intent(call, permit, deps.instance).map(recorderOf(call).event);
+    const admission = await deps.store.admit(claim, events, permit === null ? [] : countsOf(permit));
+    if (admission === 'replayed') throw replayed();
     if (admission !== 'admitted') {
       // Nothing of it was stored: the rejection takes the place of the intent.
-      const error = usedUp(permit!, admission, deps.limiter);
-      await admit(call, claim, { error });
-      throw error;
+      throw await refuse(call, claim, usedUp(permit!, admission, deps.limiter));
     }
-    call.recorded = 'error' in verdict;
-    return events[0]!.id;
+    call.intended = true;
+    return { permit, intent_id: events[0]!.id };
+  }
+
+  /** Claims the replay id, and writes the rejection in the same unit when the trail is to tell of it. */
+  async function refuse(call: Call, claim: ReplayClaim, error: GatewayError): Promise<GatewayError> {
+    const refusal = refusalOf(call, error);
+    const told = deps.rejections.tells(refusal);
+    const events = told ? [recorderOf(call).event(rejection(call, error))] : [];
+    let admission = await deps.store.admit(claim, events, told ? toldCounts(error) : []);
+    // Another gateway has told of this violation.
+    const told_elsewhere = typeof admission === 'object';
+    if (told_elsewhere) admission = await deps.store.admit(claim, []);
+    if (admission === 'replayed') return replayed();
+    if (!told || told_elsewhere) deps.rejections.count(refusal);
+    call.recorded = true;
+    return error;
   }
 
   async function carryOut(
     call: Call,
     caller: Caller,
-    permit: Permit | null,
-    intent_id: string,
+    { permit, intent_id }: Admitted,
     gone: AbortSignal,
   ): Promise<CallReply> {
     if (permit === null) return replyOf(call, listing(snapshotOf(call), caller), intent_id);
@@ -207,8 +220,11 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     }
   }
 
-  async function tools(security_token: string): Promise<ToolDescription[]> {
-    const call = begin(deps, null);
+  async function tools(
+    security_token: string,
+    origin: Pick<InvokeOptions, 'remote_addr'> = {},
+  ): Promise<ToolDescription[]> {
+    const call = begin(deps, origin);
     try {
       const snapshot = snapshotOf(call);
       call.caller = await authenticateBearer(snapshot, deps.sessions, security_token, deps.clock.now());
@@ -218,15 +234,20 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     }
   }
 
-  /** The one exit of failures: the rejection is durable before anybody hears of it. */
+  /** The one exit of failures: the rejection is durable, or counted, before anybody hears of it. */
   async function reject(call: Call, thrown: unknown): Promise<CallError> {
     const error = asGatewayError(thrown);
-    if (!call.recorded) {
-      try {
-        await recorderOf(call).conclude(rejection(call, error));
-      } catch (unwritten) {
-        return new CallError(asGatewayError(unwritten), call);
-      }
+    if (call.recorded) return new CallError(error, call);
+    const refusal = refusalOf(call, error);
+    // An intent has an outcome, however many there are.
+    if (!call.intended && !deps.rejections.tells(refusal)) {
+      deps.rejections.count(refusal);
+      return new CallError(error, call);
+    }
+    try {
+      await recorderOf(call).conclude(rejection(call, error));
+    } catch (unwritten) {
+      return new CallError(asGatewayError(unwritten), call);
     }
     return new CallError(error, call);
   }
@@ -253,7 +274,10 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   return { invoke, explore, tools };
 }
 
-function begin({ holder, clock, newId }: InvokerDeps, user_token: string | null): Call {
+function begin(
+  { holder, clock, newId }: InvokerDeps,
+  { user_token = null, remote_addr = null }: InvokeOptions,
+): Call {
   return {
     call_id: newId(),
     snapshot: holder.current(),
@@ -262,8 +286,19 @@ function begin({ holder, clock, newId }: InvokerDeps, user_token: string | null)
     asked: null,
     caller: null,
     user_token: user_token === null ? null : new Secret(user_token),
+    remote_addr,
+    intended: false,
     recorded: false,
   };
+}
+
+function refusalOf({ caller, remote_addr }: Call, error: GatewayError): Refusal {
+  return { error, caller: caller?.identity ?? null, remote_addr };
+}
+
+/** That a violation is told, as gateways of one store count it. */
+function toldCounts({ violation }: GatewayError): Count[] {
+  return violation === null ? [] : [{ key: limitKey('told', violation.key), ...onceIn(violation) }];
 }
 
 /** On whose behalf the credentials of the call are got. */
@@ -364,10 +399,21 @@ function noOperator(): GatewayError {
   return new GatewayError('POLICY_TOOL_NOT_ALLOWED', message, { cause: new Error(message) });
 }
 
+function replayed(): GatewayError {
+  const message = 'this envelope or its token has been used before; sign a new one';
+  return new GatewayError('REPLAY_DETECTED', message);
+}
+
 function overloaded(limit: number): GatewayError {
   return new GatewayError('OVERLOADED', `the gateway has ${limit} calls in flight, its limit; try again`, {
     retry_after_seconds: 1,
   });
+}
+
+/** A call whose intent is in the trail; `permit` is null for a listing. */
+interface Admitted {
+  readonly permit: Permit | null;
+  readonly intent_id: string;
 }
 
 type Attempt<T> = { readonly value: T } | { readonly error: GatewayError };
@@ -379,9 +425,4 @@ function attempt<T>(step: () => T): Attempt<T> {
   } catch (error) {
     return { error: asGatewayError(error) };
   }
-}
-
-function heard<T>(outcome: Attempt<T>): T {
-  if ('error' in outcome) throw outcome.error;
-  return outcome.value;
 }

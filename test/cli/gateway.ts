@@ -34,6 +34,8 @@ export async function serveGateway(
       asked: null,
       caller: null,
       user_token: null,
+      remote_addr: null,
+      intended: false,
       recorded: true,
     };
     if (refusal !== undefined) throw new CallError(refusal, call);
@@ -70,6 +72,8 @@ export async function serveGateway(
     notReady: () => null,
     revision: () => 'rev-1',
     openbao: () => null,
+    remoteAddress: () => '192.0.2.1',
+    checkRemote: async () => {},
   });
   const listener = await listen(app.callback(), {
     bind_addr: '127.0.0.1:0',

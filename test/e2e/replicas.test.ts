@@ -110,7 +110,7 @@ test('one envelope at three gateways at the same instant is executed once', asyn
   expect(writers).toHaveLength(3);
 });
 
-test('a rate limit holds for all gateways together, and leaves no intent of what it refuses', async () => {
+test('a rate limit holds for all gateways together, leaves no intent of what it refuses, and is told once', async () => {
   const { gateways, upstream, trail } = await startReplicas(3, await databases.fresh());
   const calls = Array.from({ length: 15 }, (_, index) =>
     gateways[index % 3]!.post(seal(draftCall(caller, 'few.ok'))),
@@ -127,11 +127,15 @@ test('a rate limit holds for all gateways together, and leaves no intent of what
   }
   expect(upstream.requests).toHaveLength(5);
   expect(await trail.query({ event_type: 'ToolCallAuthorized' })).toHaveLength(5);
-  expect(await trail.query({ event_type: 'ToolCallRejected' })).toHaveLength(10);
+  expect(await trail.query({ event_type: 'ToolCallRejected' })).toHaveLength(1);
   // Another agent has a limit of its own.
   const other = draftCall(caller, 'few.ok');
   other.claims.sub = 'agent-8';
   expect((await gateways[0]!.post(seal(other))).status).toBe(200);
+  // Each counts what it did not tell, and says so at its end.
+  for (const gateway of gateways) await gateway.restart();
+  const counted = await trail.query({ event_type: 'RejectionsCounted' });
+  expect(counted.reduce((sum, { payload }) => sum + Number(payload.count), 0)).toBe(9);
 });
 
 test('the status of each gateway lists all of them with their revisions', async () => {

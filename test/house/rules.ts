@@ -78,7 +78,11 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
     all('config-shape.ts'),
     all('manifest/suggest.ts'),
   ],
-  'config-check.ts': [all('config-shape.ts')],
+  'config-check.ts': [
+    all('config-shape.ts'),
+    // What a network is, is asked of what reads them.
+    values('invoke/remote-address.ts', 'networkProblem'),
+  ],
   'config-file.ts': [],
   'config-shape.ts': [],
 };

@@ -14,6 +14,7 @@ import { newId } from '../../src/ids.ts';
 import type { CallError, CallReply } from '../../src/invoke/call.ts';
 import { createInvoker, type Invoker, type InvokerDeps } from '../../src/invoke/invoke.ts';
 import { createLimiter } from '../../src/invoke/limit.ts';
+import { createRejections } from '../../src/invoke/rejections.ts';
 import { createSessionFinder } from '../../src/invoke/session.ts';
 import { literalOperation } from '../../src/openapi/request.ts';
 import { createHolder, type SnapshotHolder } from '../../src/snapshot/holder.ts';
@@ -141,6 +142,7 @@ export async function pipeline(parts: Parts = {}): Promise<Pipeline> {
     holder,
     store: { ...store, ...parts.store },
     limiter: createLimiter(clock),
+    rejections: createRejections({ clock, limiter: createLimiter(clock), per_minute: 60 }),
     sessions: createSessionFinder(store.sessions),
     instance: 'test',
     cli: parts.cli ?? noContainers,

@@ -1,7 +1,9 @@
 /** What the HTTP listeners share: the headers of every answer, the one exit of errors, the answer to what is no route. */
+import type { IncomingMessage } from 'node:http';
 import { Router } from '@koa/router';
 import Koa, { type Middleware } from 'koa';
 import type { Clock } from '../../clock.ts';
+import type { CheckRemote } from '../../invoke/remote-limit.ts';
 import type { Log } from '../../log.ts';
 import { HttpRefusal, sendError } from './reply.ts';
 
@@ -9,6 +11,10 @@ export interface ApplicationDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly newId: () => string;
+  /** Where a request comes from (invoke/remote-address.ts); null: the connection has gone. */
+  readonly remoteAddress: (request: IncomingMessage) => string | null;
+  /** Rejects when that address has sent too many. */
+  readonly checkRemote: CheckRemote;
 }
 
 export interface ApplicationOptions {
@@ -23,6 +29,22 @@ export function createRouter(): Router {
   return new Router({ sensitive: true, strict: true });
 }
 
+/** Probes have no token and cost nothing, so that no limit is for them. */
+const PROBES = ['/healthz', '/readyz'];
+
+/** Before anything of a request is read, save where it comes from. */
+export function limitRemote({ checkRemote }: ApplicationDeps): Middleware {
+  return async (context, next) => {
+    if (!PROBES.includes(context.path)) await checkRemote(remoteOf(context));
+    await next();
+  };
+}
+
+/** Where the request comes from; null: the connection has gone. */
+export function remoteOf({ state }: { readonly state: { readonly remote_addr?: unknown } }): string | null {
+  return (state.remote_addr ?? null) as string | null;
+}
+
 /** The Koa application of one listener. */
 export function createApplication(
   router: Router,
@@ -33,10 +55,13 @@ export function createApplication(
   app.use(async (context, next) => {
     context.set('X-Content-Type-Options', 'nosniff');
     context.set('Cache-Control', 'no-store');
+    const remote_addr = deps.remoteAddress(context.req);
+    context.state.remote_addr = remote_addr;
     try {
       await next();
     } catch (error) {
-      sendError(context, error, { log: deps.log, now: deps.clock.now(), newId: deps.newId, challenge });
+      const { log, newId } = deps;
+      sendError(context, error, { log, newId, now: deps.clock.now(), challenge, remote_addr });
     }
   });
   for (const middleware of before) app.use(middleware);

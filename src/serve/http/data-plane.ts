@@ -1,6 +1,6 @@
 /** The data plane's routes. They only translate to and from the invoker. */
 import type Koa from 'koa';
-import type { ParameterizedContext } from 'koa';
+import type { Middleware, ParameterizedContext } from 'koa';
 import { isoTime } from '../../clock.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Attest } from '../../invoke/attest.ts';
@@ -8,7 +8,13 @@ import type { Operator } from '../../invoke/authenticate.ts';
 import { asGatewayError } from '../../invoke/call.ts';
 import type { Invoker } from '../../invoke/invoke.ts';
 import type { Log } from '../../log.ts';
-import { type ApplicationDeps, createApplication, createRouter } from './application.ts';
+import {
+  type ApplicationDeps,
+  createApplication,
+  createRouter,
+  limitRemote,
+  remoteOf,
+} from './application.ts';
 import { bearerOf } from './bearer.ts';
 import { BodyTooLarge, readBody } from './body.ts';
 import { successBody } from './reply.ts';
@@ -37,6 +43,7 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
     const body = () => readBody(context.req, deps.limits.body_bytes);
     const reply = await deps.invoker.invoke(body, signal, {
       user_token: userTokenOf(context.get('x-user-token')),
+      remote_addr: remoteOf(context),
     });
     context.type = 'application/json';
     context.body = successBody(reply);
@@ -46,39 +53,41 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
     const signal = whenGone(context.res);
     const read = () => readBody(context.req, deps.limits.body_bytes);
     const { authorization } = context.headers;
+    const remote_addr = remoteOf(context);
     // An operator proves itself by a header, everybody else by the envelope.
     const reply =
       authorization === undefined
         ? await deps.invoker.invoke(read, signal, {
             only: 'api.explore',
             user_token: userTokenOf(context.get('x-user-token')),
+            remote_addr,
           })
-        : await deps.invoker.explore(read, () => operatorOf(authorization, deps.verifyOperator), signal);
+        : await deps.invoker.explore(read, () => operatorOf(authorization, deps.verifyOperator), signal, {
+            remote_addr,
+          });
     context.type = 'application/json';
     context.body = successBody(reply);
   });
 
   router.get('/v1/tools', async (context) => {
-    context.body = await deps.invoker.tools(bearerOf(context.get('Authorization'), 'the security token'));
+    const token = bearerOf(context.get('Authorization'), 'the security token');
+    context.body = await deps.invoker.tools(token, { remote_addr: remoteOf(context) });
   });
 
-  router.post('/v1/seal/attest', async (context) => {
-    try {
-      const body = parseJson(await readBody(context.req, deps.limits.body_bytes));
-      const proof = context.get('Authorization');
-      const { session, security_token } = await deps.attest(
-        body,
-        proof === '' ? null : bearerOf(proof, 'the proof of the workload'),
-      );
-      context.body = {
-        status: 'success',
-        security_token,
-        expires_at: isoTime(session.expires_at),
-        session_id: session.execution_id,
-      };
-    } catch (error) {
-      refuseAttestation(context, error, deps.log);
-    }
+  router.post(ATTEST, async (context) => {
+    const body = parseJson(await readBody(context.req, deps.limits.body_bytes));
+    const proof = context.get('Authorization');
+    const { session, security_token } = await deps.attest(
+      body,
+      proof === '' ? null : bearerOf(proof, 'the proof of the workload'),
+      remoteOf(context),
+    );
+    context.body = {
+      status: 'success',
+      security_token,
+      expires_at: isoTime(session.expires_at),
+      session_id: session.execution_id,
+    };
   });
 
   router.get('/.well-known/jwks.json', (context) => {
@@ -99,10 +108,26 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
     };
   });
 
-  return createApplication(router, deps, { challenge: 'SEAL', before: [] });
+  return createApplication(router, deps, {
+    challenge: 'SEAL',
+    before: [answerAttestations(deps.log), limitRemote(deps)],
+  });
 }
 
-/** Errors of attestation have a shape of their own. */
+const ATTEST = '/v1/seal/attest';
+
+/** Errors of attestation have a shape of their own, whoever throws them. */
+function answerAttestations(log: Log): Middleware {
+  return async (context, next) => {
+    if (context.path !== ATTEST || context.method !== 'POST') return next();
+    try {
+      await next();
+    } catch (error) {
+      refuseAttestation(context, error, log);
+    }
+  };
+}
+
 function refuseAttestation(context: ParameterizedContext, thrown: unknown, log: Log): void {
   const error = asGatewayError(thrown);
   if (error.name === 'INTERNAL') log.error({ err: error.cause }, 'attestation failed');

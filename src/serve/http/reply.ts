@@ -1,6 +1,7 @@
 /** The two shapes of a reply (docs/signing.md, The reply), and the one exit for errors of the HTTP transport. */
 import type { ParameterizedContext } from 'koa';
 import { isoTime } from '../../clock.ts';
+import type { GatewayError } from '../../errors.ts';
 import { asGatewayError, CallError, type CallReply } from '../../invoke/call.ts';
 import type { Log } from '../../log.ts';
 import { BodyTooLarge } from './body.ts';
@@ -42,6 +43,7 @@ interface ErrorDeps {
   readonly now: number;
   readonly newId: () => string;
   readonly challenge: string;
+  readonly remote_addr: string | null;
 }
 
 /** Writes the error reply. An unknown error is logged with its stack and answered blank, with an id that both carry. */
@@ -55,8 +57,8 @@ export function sendError(context: ParameterizedContext, thrown: unknown, deps: 
   const request_id = thrown instanceof CallError ? thrown.request_id : deps.newId();
   const execution = thrown instanceof CallError ? { execution_id: thrown.execution_id } : {};
   if (error.row.http >= 500) {
-    const level = error.name === 'INTERNAL' ? 'error' : 'warn';
-    deps.log[level]({ err: error.cause ?? error, name: error.name, request_id, ...execution }, error.message);
+    const facts = { name: error.name, request_id, remote_addr: deps.remote_addr, ...execution };
+    deps.log[levelOf(error)]({ err: error.cause ?? error, ...facts }, error.message);
   }
   if (error.retry_after_seconds !== null) context.set('Retry-After', String(error.retry_after_seconds));
   if (error.row.http === 401) context.set('WWW-Authenticate', deps.challenge);
@@ -64,6 +66,12 @@ export function sendError(context: ParameterizedContext, thrown: unknown, deps: 
   const details = { ...error.details, ...execution };
   const status = error instanceof BodyTooLarge ? 413 : row.http;
   send(context, status, { code: row.code, name, message, request_id, details }, deps);
+}
+
+/** Anybody can ask for more than there is: that is in the trail, bounded, and nobody fills the log with it. */
+function levelOf({ name }: GatewayError): 'error' | 'warn' | 'debug' {
+  if (name === 'INTERNAL') return 'error';
+  return name === 'OVERLOADED' ? 'debug' : 'warn';
 }
 
 interface ErrorFacts {

@@ -29,6 +29,8 @@ const CALL: Call = {
   asked: null,
   caller: null,
   user_token: null,
+  remote_addr: null,
+  intended: false,
   recorded: true,
 };
 
@@ -59,6 +61,8 @@ async function serve(
     notReady: () => null,
     revision: () => 'rev-1',
     openbao: () => null,
+    remoteAddress: () => '192.0.2.1',
+    checkRemote: async () => {},
     ...deps,
   });
   const listener = await listen(app.callback(), {
@@ -298,7 +302,13 @@ describe('an error', () => {
     expect(logged).toEqual([
       {
         level: 'warn',
-        fields: { err: cause, name: 'UPSTREAM_FAILED', request_id: 'call-1', execution_id: 'call-1' },
+        fields: {
+          err: cause,
+          name: 'UPSTREAM_FAILED',
+          request_id: 'call-1',
+          execution_id: 'call-1',
+          remote_addr: '192.0.2.1',
+        },
         message: 'the upstream failed',
       },
     ]);
@@ -324,7 +334,7 @@ describe('an error', () => {
     expect(logged).toEqual([
       {
         level: 'error',
-        fields: { err: fault, name: 'INTERNAL', request_id: 'id-1' },
+        fields: { err: fault, name: 'INTERNAL', request_id: 'id-1', remote_addr: '192.0.2.1' },
         message: 'internal error',
       },
     ]);

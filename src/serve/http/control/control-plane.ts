@@ -7,7 +7,7 @@ import type { Middleware } from 'koa';
 import { GatewayError } from '../../../errors.ts';
 import type { ReconcileStatus } from '../../../reconcile/status.ts';
 import type { Replica } from '../../../store/store.ts';
-import { type ApplicationDeps, createApplication, createRouter } from '../application.ts';
+import { type ApplicationDeps, createApplication, createRouter, limitRemote } from '../application.ts';
 import { addEvents, type EventsDeps } from './events.ts';
 import { type OperatorDeps, requireOperator } from './operator.ts';
 import { addResources, type ResourcesDeps } from './resources.ts';
@@ -52,7 +52,7 @@ export function createControlPlane(deps: ControlPlaneDeps): Koa {
   addSessions(router, deps);
   return createApplication(router, deps, {
     challenge: 'Bearer',
-    before: [answerHealth, limitInFlight(), requireOperator(deps), answerWrites(deps)],
+    before: [answerHealth, limitRemote(deps), limitInFlight(), requireOperator(deps), answerWrites(deps)],
   });
 }
 

@@ -53,6 +53,8 @@ export async function serveControl(deps: Partial<ControlPlaneDeps> = {}): Promis
     clock: systemClock,
     log: silentLog,
     newId: () => 'id-1',
+    remoteAddress: () => '127.0.0.1',
+    checkRemote: async () => {},
     limits: { body_bytes: BODY_LIMIT },
     ...deps,
   });
