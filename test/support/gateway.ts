@@ -45,6 +45,9 @@ export interface Answer {
 export interface TestGateway {
   url(): string;
   controlUrl(): string;
+  metricsUrl(): string;
+  /** The directory of its manifests. */
+  readonly manifests: string;
   readonly database: string;
   readonly trail: EventReader;
   /** Sends a call; anything but text is sent as JSON. */
@@ -92,6 +95,8 @@ export async function startTestGateway(options: GatewayOptions): Promise<TestGat
   return {
     url,
     controlUrl: () => gateway.addresses.control!,
+    metricsUrl: () => gateway.addresses.metrics!,
+    manifests: join(dir, 'gateway.d'),
     database,
     trail,
     post: (body) => postTo(url(), body),
