@@ -231,6 +231,11 @@ function globals(): WrittenManifest[] {
   return [
     issuerOf(platform, 'platform'),
     { kind: 'SecurityContext', name: 'all', spec: { capabilities: [{ tool_pattern: '*' }] } },
+    {
+      kind: 'SecurityContext',
+      name: 'few-of-all',
+      spec: { capabilities: [{ tool_pattern: '*', rate_limit: { calls: 2, per_seconds: 600 } }] },
+    },
   ];
 }
 
@@ -616,10 +621,12 @@ const KIND_CASES: Readonly<Record<Kind, Case>> = {
   },
   async SecurityContext(world) {
     await expectHidden((context) => call(world, 'lookup', { context }), 'acme-context');
-    // Counted for each tenant: of the same agent, context and tool.
-    const few = async (tenant: Name) => (await call(world, 'lookup', { tenant, context: 'few' })).status;
-    expect([await few('acme'), await few('acme'), await few('acme')]).toEqual([200, 200, 429]);
-    expect([await few('bolt'), await few('bolt'), await few('bolt')]).toEqual([200, 200, 429]);
+    // Counted for each tenant: of the same agent, tool and context, be it each one's own or one of both.
+    for (const context of ['few', 'few-of-all']) {
+      const few = async (tenant: Name) => (await call(world, 'lookup', { tenant, context })).status;
+      expect([await few('acme'), await few('acme'), await few('acme')]).toEqual([200, 200, 429]);
+      expect([await few('bolt'), await few('bolt'), await few('bolt')]).toEqual([200, 200, 429]);
+    }
   },
   async TokenIssuer(world) {
     for (const tenant of ['acme', null, 'nobody']) {
