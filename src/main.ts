@@ -68,8 +68,11 @@ const COUNTED_MS = 60_000;
 const MAX_UNKNOWN = 20_000;
 /** Milliseconds that a shutdown waits for the removal of containers that have ended. */
 const REMOVAL_MS = 5_000;
-/** Milliseconds that a lease is noted for beyond the longest call: what is still under way is not taken for a crash's. */
-const LEASE_MARGIN_MS = 5_000;
+/**
+ * Milliseconds that a lease is noted for beyond the longest call: what is still under way is not taken for a crash's,
+ * also by a gateway whose clock is ahead.
+ */
+const LEASE_MARGIN_MS = 60_000;
 /** Milliseconds that a shutdown waits for requests of the control listener, after the calls are drained. */
 const CONTROL_DRAIN_MS = 1_000;
 
@@ -77,7 +80,7 @@ type ListenerKey = 'bind_addr' | 'control_bind_addr' | 'metrics_bind_addr';
 
 /** Starts a gateway. Rejects when the store or a listener cannot be had; a broken directory only makes it not ready. */
 export async function startGateway(config: Config, log: Log, options: StartOptions = {}): Promise<Gateway> {
-  const clock = systemClock;
+  const clock = options.clock ?? systemClock;
   const closers: (() => unknown)[] = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();

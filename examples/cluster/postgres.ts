@@ -9,6 +9,7 @@ import {
   chownSync,
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   rmSync,
   statSync,
@@ -26,6 +27,8 @@ export interface PostgresOptions {
   readonly settings?: Readonly<Record<string, string | number>>;
   /** Commits are on the disk before they are answered; a test that kills no machine does without. */
   readonly durable?: boolean;
+  /** Bytes of a disk (tmpfs) beside its own, which only it sees ({@link PostgresServer.small_disk}); Linux alone. */
+  readonly small_disk?: number;
   /** Key and certificate (PEM) for connections with TLS. */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
@@ -33,6 +36,8 @@ export interface PostgresOptions {
 export interface PostgresServer {
   /** The server's own database: `postgres://postgres@127.0.0.1:<port>/postgres`. */
   readonly url: string;
+  /** Directory of a disk that can be filled, such as for a tablespace; empty after each start. null: there is none. */
+  readonly small_disk: string | null;
   /** The same for the database with this name. */
   urlOf(database: string): string;
   /** As a power cut: nothing is written any more. Resolves when all of its processes are gone. */
@@ -77,9 +82,16 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   if (options.tls !== undefined) args.push(...tlsArguments(data, options.tls));
   for (const [name, value] of Object.entries(settings)) args.push('-c', `${name}=${value}`);
 
+  const small_disk = options.small_disk === undefined ? null : join(dir, 'small');
+  if (small_disk !== null) mkdirSync(small_disk);
+  const command: Command =
+    small_disk === null
+      ? { program: programs.postgres, args, ...NOBODY }
+      : withDisk(small_disk, options.small_disk!, [programs.postgres, ...args]);
+
   let server: ChildProcess | null = null;
   const start = async (): Promise<void> => {
-    server = await startServer(programs.postgres, args, dir);
+    server = await startServer(command, dir);
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     const ended = server;
@@ -93,6 +105,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const urlOf = (database: string): string => `postgres://postgres@127.0.0.1:${port}/${database}`;
   return {
     url: urlOf('postgres'),
+    small_disk,
     urlOf,
     start,
     // The processes of its connections see that the first one is gone, and end by themselves.
@@ -121,11 +134,30 @@ function tlsArguments(
   return ['-c', 'ssl=on'];
 }
 
+interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** Runs a program with a disk of its own, in a mount namespace: nobody else sees it, and it goes with the program. */
+export function withDisk(path: string, bytes: number, program: readonly string[]): Command {
+  const [namespace, then] =
+    NOBODY === null
+      ? [['--user', '--map-current-user', '--keep-caps'], []]
+      : [[], ['setpriv', `--reuid=${NOBODY.uid}`, `--regid=${NOBODY.gid}`, '--clear-groups']];
+  const owner = NOBODY === null ? '' : `,uid=${NOBODY.uid},gid=${NOBODY.gid}`;
+  const script = `mount -t tmpfs -o size=${bytes},mode=700${owner} tmpfs "$1" && shift && exec "$@"`;
+  const args = ['--mount', ...namespace, 'sh', '-c', script, 'sh', path, ...then, ...program];
+  return { program: 'unshare', args };
+}
+
 /** Resolves when it accepts connections. After a kill it waits for the processes that were left behind. */
-async function startServer(program: string, args: readonly string[], cwd: string): Promise<ChildProcess> {
+async function startServer(command: Command, cwd: string): Promise<ChildProcess> {
   const until = performance.now() + 30_000;
   for (;;) {
-    const { child, log, ready } = await tryServer(program, args, cwd);
+    const { child, log, ready } = await tryServer(command, cwd);
     if (ready) return child;
     if (performance.now() > until || !/still in use|lock file/.test(log)) {
       throw new Error(`PostgreSQL did not start:\n${log}`);
@@ -135,11 +167,10 @@ async function startServer(program: string, args: readonly string[], cwd: string
 }
 
 function tryServer(
-  program: string,
-  args: readonly string[],
+  { program, args, ...user }: Command,
   cwd: string,
 ): Promise<{ child: ChildProcess; log: string; ready: boolean }> {
-  const child = spawn(program, args, { ...NOBODY, cwd, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(program, args, { ...user, cwd, stdio: ['ignore', 'ignore', 'pipe'] });
   return new Promise((resolve, reject) => {
     let log = '';
     child.stderr!.on('data', (chunk: Buffer) => {

@@ -1,6 +1,7 @@
 /** `seal-gateway serve`: runs the gateway until it is told to stop. */
 import { renameSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { Clock } from '../clock.ts';
 import { loadConfig } from '../config.ts';
 import type { Config } from '../config-shape.ts';
 import { createLog, type Log } from '../log.ts';
@@ -20,6 +21,8 @@ export interface Gateway {
 export interface StartOptions {
   /** The first reconcile may remove as many manifests as it likes. */
   readonly allow_prune?: boolean;
+  /** The system's unless told. */
+  readonly clock?: Clock;
 }
 
 export type StartGateway = (config: Config, log: Log, options?: StartOptions) => Promise<Gateway>;

@@ -6,9 +6,9 @@
  */
 import type { EventBody } from '../audit/event.ts';
 import { type Clock, isoTime } from '../clock.ts';
-import type { GatewayError } from '../errors.ts';
-import type { Limiter } from './limit.ts';
-import { limitKey } from './limit.ts';
+import type { GatewayError, Violation } from '../errors.ts';
+import type { RateLimit } from '../snapshot/snapshot.ts';
+import { type Limiter, limitKey } from './limit.ts';
 import { networkOf } from './remote-address.ts';
 
 export interface Refusal {
@@ -66,19 +66,25 @@ export function createRejections({ clock, limiter, per_minute }: RejectionsOptio
   const minute = { calls: per_minute, per_seconds: 60 };
   const all = { calls: per_minute * ALL_UNKNOWN, per_seconds: 60 };
 
+  const once = (violation: Violation): boolean =>
+    limiter.take(limitKey('violation', violation.key), onceIn(violation)).allowed;
+
   const isTold = ({ error, caller, remote_addr }: Refusal): boolean => {
-    const { violation } = error;
-    if (violation !== null && !limiter.take(limitKey('violation', violation.key), onceIn(violation)).allowed)
-      return false;
+    const { name, violation } = error;
     if (caller === null) {
-      const key = limitKey('address', remote_addr && networkOf(remote_addr), error.name);
-      return limiter.take(key, minute).allowed && limiter.take(limitKey('unknown'), all).allowed;
+      const everybody = limitKey('unknown');
+      const key = limitKey('address', remote_addr && networkOf(remote_addr), name);
+      return (
+        // First, so that addresses beyond what all may have leave nothing that would have to be remembered.
+        limiter.own(everybody, all).allowed &&
+        limiter.take(key, minute).allowed &&
+        (violation === null || once(violation)) &&
+        limiter.take(everybody, all).allowed
+      );
     }
+    if (violation !== null) return once(violation);
     const { issuer, tenant_id, subject } = caller;
-    return (
-      violation !== null ||
-      limiter.take(limitKey('caller', issuer, tenant_id, subject, error.name), minute).allowed
-    );
+    return limiter.take(limitKey('caller', issuer, tenant_id, subject, name), minute).allowed;
   };
 
   const add = ({ tenant_id, facts, count }: Counted): void => {
@@ -128,10 +134,7 @@ export function createRejections({ clock, limiter, per_minute }: RejectionsOptio
 const OTHERS = 'others';
 
 /** How often a violation is told, as a limit: every gateway of a store counts by it. */
-export function onceIn({ per_seconds }: { readonly per_seconds: number }): {
-  readonly calls: number;
-  readonly per_seconds: number;
-} {
+export function onceIn({ per_seconds }: Violation): RateLimit {
   return { calls: 1, per_seconds: Math.max(per_seconds, SHORTEST_WINDOW) };
 }
 

@@ -8,6 +8,11 @@ const TRIM_MS = 3_600_000;
 /** Milliseconds after the start until events are forgotten: a start has other things to do. */
 const FIRST_TRIM_MS = 60_000;
 const DAY_MS = 86_400_000;
+/**
+ * Milliseconds that a replay id outlives its token: the clocks of gateways that share a store may be so far apart, and
+ * what has expired for the one that purges is still good at another.
+ */
+const CLOCKS_APART_MS = 60_000;
 
 export interface UpkeepOptions {
   readonly store: Pick<Store, 'purgeReplay' | 'trim'>;
@@ -20,7 +25,7 @@ export interface UpkeepOptions {
 export function startUpkeep({ store, clock, log, retention_days }: UpkeepOptions): () => void {
   const purge = (): void => {
     store
-      .purgeReplay(clock.now())
+      .purgeReplay(clock.now() - CLOCKS_APART_MS)
       .catch((error: unknown) => log.warn({ err: error }, 'expired replay ids could not be purged'));
   };
   const trim = async (): Promise<void> => {

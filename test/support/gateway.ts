@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Gateway } from '../../src/cli/serve.ts';
+import { systemClock } from '../../src/clock.ts';
 import { loadConfig } from '../../src/config.ts';
 import { type Log, silentLog } from '../../src/log.ts';
 import { startGateway } from '../../src/main.ts';
@@ -22,6 +23,8 @@ export interface GatewayOptions {
   /** Groups of gateway.yaml over those that the test needs. */
   readonly spec?: Readonly<Record<string, unknown>>;
   readonly log?: Log;
+  /** Milliseconds that its clock is ahead of the machine's. */
+  readonly clock_ahead_ms?: number;
 }
 
 export interface Answer {
@@ -87,7 +90,9 @@ export async function startTestGateway(options: GatewayOptions): Promise<TestGat
       },
     }),
   );
-  const start = (): Promise<Gateway> => startGateway(loadConfig(config, {}).config, log);
+  const { clock_ahead_ms = 0 } = options;
+  const clock = { ...systemClock, now: () => systemClock.now() + clock_ahead_ms };
+  const start = (): Promise<Gateway> => startGateway(loadConfig(config, {}).config, log, { clock });
   let gateway = await start();
   const trail = await openReader(loadConfig(config, {}).config.database);
   const url = (): string => gateway.addresses.data!;
