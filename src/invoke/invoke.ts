@@ -247,6 +247,8 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     try {
       await recorderOf(call).conclude(rejection(call, error));
     } catch (unwritten) {
+      // The trail hears of it when it can be written again.
+      deps.rejections.count(refusal);
       return new CallError(asGatewayError(unwritten), call);
     }
     return new CallError(error, call);
