@@ -198,6 +198,7 @@ const FACTS = [
   'name',
   'step_name',
   'agent_id',
+  'remote_addr',
   'method',
   'host',
   'path',
@@ -210,6 +211,7 @@ const FACTS = [
   'error',
   'layer',
   'reason',
+  'count',
   'status',
   'duration_ms',
 ];

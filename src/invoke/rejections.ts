@@ -1,8 +1,8 @@
 /**
  * Which rejections are events of their own. Being refused costs a caller nothing, so it must cost the disk a bounded
- * amount: a violation of a limit is told once in the limit's window, other rejections so many times a minute for each
- * caller, or each remote address where nobody has proven who calls. What is not told is counted, and the counts are
- * events once a minute (docs/concepts.md, Audit).
+ * amount: a violation of a limit is told once in the limit's window, other rejections so many times a minute and a day
+ * for each caller, or each remote address where nobody has proven who calls. What is not told is counted, and the counts
+ * are events once a minute (docs/concepts.md, Audit).
  */
 import type { EventBody } from '../audit/event.ts';
 import { type Clock, isoTime } from '../clock.ts';
@@ -48,8 +48,14 @@ export interface RejectionsOptions {
 
 /** Seconds within which a violation is told once, where the limit's own window is shorter. */
 const SHORTEST_WINDOW = 60;
-/** Addresses are cheap: all those who are not known have together what so many of them have. */
+/** Addresses are cheap: all those who are not known have together, in a minute, what so many of them have. */
 const ALL_UNKNOWN = 10;
+/** A burst is worth its events; what goes on for days is the same again. Minutes' worth in a day: of a caller... */
+const MINUTES_OF_CALLER = 240;
+/** ...of all who are not known together... */
+const MINUTES_OF_UNKNOWN = 240;
+/** ...and of one address among them, so that it does not use up what is for all. */
+const MINUTES_OF_ADDRESS = 12;
 /** Lines of counts that are kept apart, and that one event holds; what is beyond is one number. */
 const MAX_COUNTED = 1_000;
 const MAX_LINES = 50;
@@ -63,8 +69,17 @@ interface Counted {
 export function createRejections({ clock, limiter, per_minute }: RejectionsOptions): Rejections {
   let counted = new Map<string, Counted>();
   let since = clock.now();
-  const minute = { calls: per_minute, per_seconds: 60 };
-  const all = { calls: per_minute * ALL_UNKNOWN, per_seconds: 60 };
+  const measure = (in_minute: number, minutes_in_day: number): readonly RateLimit[] => [
+    { calls: in_minute, per_seconds: 60 },
+    { calls: per_minute * minutes_in_day, per_seconds: 86_400 },
+  ];
+  const ofCaller = measure(per_minute, MINUTES_OF_CALLER);
+  const ofAddress = measure(per_minute, MINUTES_OF_ADDRESS);
+  const ofUnknown = measure(per_minute * ALL_UNKNOWN, MINUTES_OF_UNKNOWN);
+  const fits = (key: string, limits: readonly RateLimit[]): boolean =>
+    limits.every((limit) => limiter.own(key, limit).allowed);
+  const take = (key: string, limits: readonly RateLimit[]): boolean =>
+    fits(key, limits) && limits.every((limit) => limiter.take(key, limit).allowed);
 
   const once = (violation: Violation): boolean =>
     limiter.take(limitKey('violation', violation.key), onceIn(violation)).allowed;
@@ -76,15 +91,15 @@ export function createRejections({ clock, limiter, per_minute }: RejectionsOptio
       const key = limitKey('address', remote_addr && networkOf(remote_addr), name);
       return (
         // First, so that addresses beyond what all may have leave nothing that would have to be remembered.
-        limiter.own(everybody, all).allowed &&
-        limiter.take(key, minute).allowed &&
+        fits(everybody, ofUnknown) &&
+        take(key, ofAddress) &&
         (violation === null || once(violation)) &&
-        limiter.take(everybody, all).allowed
+        take(everybody, ofUnknown)
       );
     }
     if (violation !== null) return once(violation);
     const { issuer, tenant_id, subject } = caller;
-    return limiter.take(limitKey('caller', issuer, tenant_id, subject, name), minute).allowed;
+    return take(limitKey('caller', issuer, tenant_id, subject, name), ofCaller);
   };
 
   const add = ({ tenant_id, facts, count }: Counted): void => {

@@ -82,6 +82,21 @@ describe('a rejection is told', () => {
     expect(told(by('agent-8'), 5)).toBe(2);
   });
 
+  test('so many times a day, so that what goes on for days fills no disk either', () => {
+    const { clock, told } = aTrail();
+    const day = { address: 0, unknown: 0, caller: 0 };
+    for (let minute = 0; minute < 1_440; minute += 1) {
+      clock.ms += 60_000;
+      day.address += told(from('203.0.113.9'), 3);
+      for (let index = 0; index < 20; index += 1)
+        day.unknown += told(from(`198.51.${minute % 256}.${index}`, 'TOKEN_EXPIRED'));
+      day.caller += told(by('agent-7'), 3);
+    }
+    expect(day.address).toBe(24);
+    expect(day.caller).toBe(480);
+    expect(day.unknown + day.address).toBe(480);
+  });
+
   test('once in the window of a limit, a minute at least', () => {
     const { clock, told } = aTrail();
     const hour = violating(by('agent-7'), { key: 'a', per_seconds: 3_600 });
