@@ -4,9 +4,6 @@ import type { Manifest, SpecOf } from '../../manifest/manifest.ts';
 import { treeFile } from '../../manifest/tree.ts';
 import type { DocumentIndex } from '../../openapi/index-document.ts';
 import type { Operation } from '../../openapi/operation.ts';
-import { derivedId } from '../../openapi/path-template.ts';
-import { compileValuePattern, matchesAny } from '../../policy/match.ts';
-import type { Matcher } from '../../snapshot/snapshot.ts';
 import { CliError } from '../output.ts';
 import { OPTIONS, SOURCE, STATE } from './annotations.ts';
 import { apiManifest, credentialHint } from './api-manifest.ts';
@@ -14,6 +11,7 @@ import type { Directory } from './directory.ts';
 import { COMMENT, writeYaml } from './edit-yaml.ts';
 import { renewManifest } from './renew-manifest.ts';
 import type { ImportRequest, Row } from './request.ts';
+import { selectOperations } from './select-operations.ts';
 
 export interface ImportedApi {
   readonly name: string;
@@ -22,6 +20,7 @@ export interface ImportedApi {
   readonly isWanted: (operation: Operation) => boolean;
   readonly title: string;
   readonly row: Row;
+  readonly warnings: readonly string[];
 }
 
 /** Puts document and ApiSpec into the directory. Throws CliError when they cannot be made. */
@@ -38,6 +37,7 @@ export function importApi(
   const options = optionsOf(existing);
   const prefix = request.prefix ?? options.prefix ?? name;
   const operations = request.operations ?? options.operations ?? ['*'];
+  const { isWanted, stale } = selectOperations(operations, options.operations ?? ['*'], index);
   const own_base_url = request.base_url ?? options.base_url ?? null;
   const base_url = own_base_url ?? index.server;
   if (base_url === null || !/^https?:/i.test(base_url))
@@ -65,29 +65,10 @@ export function importApi(
   }
   return {
     ...{ name, prefix, title: index.title },
-    isWanted: selector(operations),
+    isWanted,
     row: { ...place, ...written },
+    warnings: stale.map((text) => `--operations ${JSON.stringify(text)} names no operation of it any more`),
   };
-}
-
-/** Whether one of the patterns names an operation, by id or method and path, and none that begins with `!` does. */
-function selector(patterns: readonly string[]): (operation: Operation) => boolean {
-  const [without, wanted] = [true, false].map((not) =>
-    patterns.filter((text) => text.startsWith('!') === not).map((text) => patternOf(text.replace(/^!/, ''))),
-  ) as [Matcher[], Matcher[]];
-  return ({ id, method, path }) => {
-    const names = [id, derivedId(method, path)];
-    const isNamed = (matchers: readonly Matcher[]) => names.some((name) => matchesAny(matchers, name));
-    return (wanted.length === 0 || isNamed(wanted)) && !isNamed(without);
-  };
-}
-
-function patternOf(text: string): Matcher {
-  try {
-    return compileValuePattern(text);
-  } catch (error) {
-    throw new CliError(`--operations: ${(error as Error).message}`);
-  }
 }
 
 /** The ApiSpec that was made of this file or URL before. */
