@@ -2,6 +2,7 @@
 import type { Mask } from '../credentials/mask.ts';
 import { type RequestSecrets, reveal } from '../credentials/secret.ts';
 import { GatewayError } from '../errors.ts';
+import { RESERVED_HEADERS } from '../openapi/reserved-headers.ts';
 import type { Api } from '../snapshot/snapshot.ts';
 import type { Egress } from './egress.ts';
 import { excerpt } from './excerpt.ts';
@@ -50,23 +51,6 @@ export interface ByteReply {
   /** Decoded. */
   readonly body: Buffer;
 }
-
-/** Set by the gateway or by the connection; nobody else's value is sent. */
-const RESERVED = new Set([
-  'host',
-  'content-length',
-  'transfer-encoding',
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'upgrade',
-  'expect',
-  'accept-encoding',
-  'user-agent',
-]);
 
 /** RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -207,7 +191,7 @@ function headersOf(api: Api, request: UpstreamRequest, userAgent: string): Recor
   headers['user-agent'] = userAgent;
   if (request.secrets != null) {
     for (const [name, secret] of Object.entries(request.secrets.headers)) {
-      if (RESERVED.has(name)) {
+      if (RESERVED_HEADERS.has(name)) {
         throw new GatewayError('CREDENTIAL_UNAVAILABLE', `a credential cannot be sent as header ${name}`);
       }
       headers[name] = reveal(secret);
@@ -219,7 +203,7 @@ function headersOf(api: Api, request: UpstreamRequest, userAgent: string): Recor
 function addHeaders(headers: Record<string, string>, more: Readonly<Record<string, string>>): void {
   for (const given of Object.keys(more)) {
     const name = given.toLowerCase();
-    if (RESERVED.has(name)) continue;
+    if (RESERVED_HEADERS.has(name)) continue;
     const value = more[given] ?? '';
     if (!TOKEN.test(name)) {
       throw new GatewayError(

@@ -61,7 +61,7 @@ export interface ApiSpecSpec {
   credential?: Credential;
   inject?: Inject;
   /**
-   * Headers of every request. Never a credential: that is what `credential` and `inject` are for.
+   * Headers of every request. Never a credential: that is what `credential` and `inject` are for. Not those that the gateway or the connection sets: Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Proxy-Connection, Proxy-Authorization, TE, Trailer, Upgrade, Expect, Accept-Encoding, User-Agent, and where the credential goes.
    */
   headers?: {
     [k: string]: string;
@@ -1375,7 +1375,7 @@ export interface Step {
     [k: string]: unknown;
   };
   /**
-   * Request headers; each text is a template. Never a credential.
+   * Request headers; each text is a template. Never a credential. Not those that the gateway or the connection sets: Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Proxy-Connection, Proxy-Authorization, TE, Trailer, Upgrade, Expect, Accept-Encoding, User-Agent, and where the credential goes.
    */
   headers?: {
     [k: string]: string;

@@ -222,6 +222,8 @@ export interface ExploredApi {
   readonly operations: ReadonlyMap<string, Operation>;
   /** What keeps an operation from being explored; null: nothing of the ApiSpec does. */
   limit(operation: Operation): ExploreLimit | null;
+  /** Whether a header, in any case, is set by the ApiSpec or its credential, and no caller's. */
+  readonly fixes: (header: string) => boolean;
 }
 
 export interface ExploreLimit {

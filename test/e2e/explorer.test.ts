@@ -23,6 +23,8 @@ const DOCUMENT = {
           { name: 'limit', in: 'query', schema: { type: 'integer' } },
           { name: 'X-Trace', in: 'header', schema: { type: 'string' } },
           { name: 'X-Version', in: 'header', required: true, schema: { type: 'string' } },
+          { name: 'User-Agent', in: 'header', required: true, schema: { type: 'string' } },
+          { name: 'session', in: 'cookie', schema: { type: 'string' } },
         ],
       },
       post: { operationId: 'createCustomer', requestBody: { content: { 'application/json': {} } } },
@@ -160,6 +162,11 @@ function manifests() {
   return [
     api('crm'),
     api('own', {}, 'acme'),
+    api('fixed', {
+      headers: { 'X-Version': '2', Accept: 'text/fixed' },
+      credential: { static_ref: { key: 'crm', field: 'key' } },
+      inject: { header: { name: 'Cookie', prefix: 'session=' } },
+    }),
     api('closed', { explorer: { operations: [] } }),
     api('writable', { explorer: { operations: ['*Customer'], methods: ['POST', 'DELETE'] } }),
     api('walled', { egress: { allow_private: false } }),
@@ -546,6 +553,21 @@ describe('what the caller got wrong is told before anything is sent', () => {
       { ...LIST, parameters: { header: { authorization: 'x' } } },
       /no header parameter "authorization"/,
     ],
+    [
+      'a header of the connection that the document describes',
+      { ...LIST, parameters: { 'User-Agent': 'mine' } },
+      /no parameter "User-Agent"/,
+    ],
+    [
+      'a header that any operation takes, where the ApiSpec fixes it',
+      { ...LIST, api_spec_id: 'fixed', parameters: { header: { ACCEPT: 'text/mine' } } },
+      /^header "ACCEPT" is set by ApiSpec fixed$/,
+    ],
+    [
+      'a cookie, where the credential goes into them',
+      { ...LIST, api_spec_id: 'fixed', parameters: { cookie: { session: 'mine' } } },
+      /no cookie parameter "session"/,
+    ],
     ['a missing one', { ...LIST, operation_id: 'getCustomer' }, /needs the path parameter "id"/],
     ['a body where there is none', { ...LIST, parameters: { body: 1 } }, /takes no body/],
     [
@@ -669,7 +691,7 @@ describe('GET /v1/tools', () => {
       input_schema: {
         required: ['api_spec_id', 'operation_id', 'fields'],
         properties: {
-          api_spec_id: { enum: ['crm', 'flaky', 'hasty', 'keyed', 'walled', 'writable'] },
+          api_spec_id: { enum: ['crm', 'fixed', 'flaky', 'hasty', 'keyed', 'walled', 'writable'] },
           operation_id: {
             description: expect.stringContaining(
               'Of crm: listCustomers, getCustomer, getReply, headReply. Of',

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import type { Manifest, SpecOf } from '../../manifest/manifest.ts';
 import { treeFile } from '../../manifest/tree.ts';
 import type { DocumentIndex } from '../../openapi/index-document.ts';
-import type { Operation } from '../../openapi/operation.ts';
+import type { Operation, Parameter } from '../../openapi/operation.ts';
 import { CliError } from '../output.ts';
 import { OPTIONS, SOURCE, STATE } from './annotations.ts';
 import { apiManifest, credentialHint } from './api-manifest.ts';
@@ -19,6 +19,8 @@ export interface ImportedApi {
   /** Which operations become tools that are not yet. */
   readonly isWanted: (operation: Operation) => boolean;
   readonly title: string;
+  /** Where its credential goes, once somebody has said so. */
+  readonly credential: Pick<Parameter, 'in' | 'name'> | null;
   readonly row: Row;
   readonly warnings: readonly string[];
 }
@@ -64,11 +66,18 @@ export function importApi(
     return { action: 'updated', note: ['the document', merged.note].filter(Boolean).join('; ') };
   }
   return {
-    ...{ name, prefix, title: index.title },
+    ...{ name, prefix, title: index.title, credential: credentialPlaceOf(existing) },
     isWanted,
     row: { ...place, ...written },
     warnings: stale.map((text) => `--operations ${JSON.stringify(text)} names no operation of it any more`),
   };
+}
+
+function credentialPlaceOf(existing: Manifest | null): ImportedApi['credential'] {
+  const { credential, inject } = (existing?.spec ?? {}) as Partial<SpecOf<'ApiSpec'>>;
+  if (credential === undefined || credential.none !== undefined) return null;
+  if (inject?.query !== undefined) return { in: 'query', name: inject.query.name };
+  return inject?.header === undefined ? null : { in: 'header', name: inject.header.name.toLowerCase() };
 }
 
 /** The ApiSpec that was made of this file or URL before. */

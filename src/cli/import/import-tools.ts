@@ -27,7 +27,7 @@ export function importTools(
   const origins = originsOf(operations);
   const make = (operation: Operation, name: string) =>
     toolManifest(document, operation, {
-      ...{ name, api: api.name, title: api.title },
+      ...{ name, api: api.name, title: api.title, credential: api.credential },
       origin: origins.get(operation)!,
     });
   const renew = ({ operation, manifest }: Known): Row => {

@@ -295,6 +295,38 @@ Then: seal-gateway validate DIR, and seal-gateway plan shows what crm adds.
     expect(schema.steps[0].query).toEqual({ 'filter[name]': '{{input.filter_name}}' });
   });
 
+  test('leaves out what the gateway sets: its own headers, and where the credential goes', async () => {
+    const { write, run, out, text } = place();
+    write(
+      crm((document) => {
+        document.paths['/customers'].get.parameters.push(
+          parameter('User-Agent', 'header', { required: true }),
+          parameter('X-Key', 'header', { required: true }),
+        );
+      }),
+    );
+    await run('--operations', 'searchCustomers');
+    expect(Object.keys(parse(text('customers-search.yaml')).spec.input_schema.properties)).toEqual([
+      'email',
+      'limit',
+      'x-key',
+    ]);
+    const spec = readFileSync(join(out, 'crm.yaml'), 'utf8');
+    const credential = '  credential: {static_ref: {key: crm}}\n  inject: {header: {name: X-Key}}\n';
+    writeFileSync(join(out, 'crm.yaml'), `${spec}${credential}`);
+    expect((await run()).rows).toContain(
+      'updated crm.customers.search: changed: input_schema.required, input.x-key, steps.call.headers.x-key',
+    );
+    expect(parse(text('customers-search.yaml')).spec.steps).toEqual([
+      {
+        name: 'call',
+        operation_id: 'searchCustomers',
+        query: { email: '{{input.email}}', limit: '{{input.limit}}' },
+      },
+    ]);
+    expect(await validateDirectory(out)).toMatchObject({ errors: 0, warnings: 0 });
+  });
+
   test('says where the credential of the document belongs', async () => {
     const { write, run, out } = place();
     write(
