@@ -114,6 +114,28 @@ async function decodeReply(raw: RawReply, place: Place, limit: number): Promise<
   return { status, headers, content_type: mediaType(headers['content-type']), body };
 }
 
+/** The beginning of a reply for a message, redacted by its fields where it is JSON. */
+export function replyExcerpt(
+  { headers, content_type, body }: ByteReply,
+  secrets: RequestSecrets | null,
+): string | null {
+  return excerpt(readMasked(body, headers, secrets).value, content_type, secrets);
+}
+
+/** A body without the credential that it may repeat; with a problem, the text of what says that it is something else. */
+function readMasked(
+  body: Buffer,
+  headers: RawReply['headers'],
+  secrets: RequestSecrets | null,
+): { readonly value: unknown; readonly problem: string | null } {
+  const mask = secrets?.mask ?? null;
+  const read = readBody(body, headers['content-type']);
+  if ('value' in read)
+    return { value: mask === null ? read.value : maskRead(read, body, mask), problem: null };
+  const plain = body.toString('utf8');
+  return { value: mask?.text(plain) ?? plain, problem: read.problem };
+}
+
 /** The reply as everybody may see it: an upstream that echoes a credential must not pass it on to the caller. */
 function readReply(
   { status, headers, content_type, body }: ByteReply,
@@ -121,24 +143,22 @@ function readReply(
   secrets: RequestSecrets | null = null,
 ): Reply {
   const mask = secrets?.mask ?? null;
-  const reply = (value: unknown): Reply => ({
+  const { value, problem } = readMasked(body, headers, secrets);
+  // Of an error reply the status is what matters; proxies label their pages as they like.
+  if (problem !== null && status < 400) {
+    const what = `answered ${status} with ${content_type} that ${problem}`;
+    throw upstreamError('UPSTREAM_FAILED', place, what, {
+      details: { status, excerpt: excerpt(value, content_type, secrets) },
+    });
+  }
+  return {
     status,
     headers: mask === null ? headers : maskHeaders(headers, mask),
     content_type,
     value,
     bytes: body.length,
     excerpt: () => excerpt(value, content_type, secrets),
-  });
-  const read = readBody(body, headers['content-type']);
-  if ('value' in read) return reply(mask === null ? read.value : maskRead(read, body, mask));
-  const plain = body.toString('utf8');
-  const text = mask?.text(plain) ?? plain;
-  // Of an error reply the status is what matters; proxies label their pages as they like.
-  if (status >= 400) return reply(text);
-  const what = `answered ${status} with ${content_type} that ${read.problem}`;
-  throw upstreamError('UPSTREAM_FAILED', place, what, {
-    details: { status, excerpt: excerpt(text, content_type, secrets) },
-  });
+  };
 }
 
 function maskHeaders(headers: RawReply['headers'], mask: Mask): RawReply['headers'] {

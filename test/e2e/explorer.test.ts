@@ -90,6 +90,8 @@ beforeAll(async () => {
         });
       case 'failing':
         return json({ error: 'no', hint: `Bearer ${KEY}`, more: 'x'.repeat(100_000) }, 500);
+      case 'fields':
+        return json({ error: 'no such customer', token: 'abcdefgh', trace: { password: 'x', id: 7 } }, 422);
       case 'missing':
         return json({ error: 'there is no such thing' }, 404);
       case 'redirect':
@@ -199,10 +201,24 @@ function manifests() {
         steps: [{ name: 'only', operation_id: 'listCustomers', headers: { 'X-Version': '2' } }],
       },
     },
+    {
+      kind: 'ToolWorkflow',
+      name: 'replies.get',
+      spec: {
+        description: 'A reply.',
+        api_spec: 'crm',
+        input_schema: { type: 'object', properties: { kind: { type: 'string' } } },
+        steps: [{ name: 'only', operation_id: 'getReply', path_params: { kind: '{{input.kind}}' } }],
+      },
+    },
     { kind: 'Tenant', name: 'acme', spec: { display_name: 'Acme' } },
     context('main', {
       deny_list: ['api.explore:crm:listSecrets'],
-      capabilities: [{ tool_pattern: 'api.explore' }, { tool_pattern: 'customers.*' }],
+      capabilities: [
+        { tool_pattern: 'api.explore' },
+        { tool_pattern: 'customers.*' },
+        { tool_pattern: 'replies.*' },
+      ],
     }),
     context('narrow', {
       capabilities: [
@@ -641,8 +657,18 @@ describe('what the upstream got wrong', () => {
       status: 404,
       excerpt: '{"error":"there is no such thing"}',
     });
+    // By its fields, as the error of a step of a workflow.
+    const fields =
+      '{"error":"no such customer","token":"[redacted]","trace":{"password":"[redacted]","id":7}}';
+    expect((await explore(reply('fields'))).body.error?.details).toMatchObject({ excerpt: fields });
+    const step = await call('replies.get', { arguments: { kind: 'fields' } });
+    expect(step.body.error?.details).toMatchObject({ status: 422, excerpt: fields });
     const answer = await explore(reply('failing'));
-    expect(answer.body.error?.details).toMatchObject({ status: 500, excerpt: '[redacted]' });
+    expect(answer.body.error?.details).toMatchObject({
+      status: 500,
+      excerpt: expect.stringMatching(/^\{"error":"no","hint":"\[redacted\]","more":"x+/),
+    });
+    expect(JSON.stringify(answer.body.error?.details).length).toBeLessThan(1_000);
     expect(JSON.stringify([answer.body, await gateway.eventsOf(answer)])).not.toContain(KEY);
   });
 
@@ -685,6 +711,7 @@ describe('GET /v1/tools', () => {
       ['api.explore', undefined],
       ['customers.list', true],
       ['customers.whole', undefined],
+      ['replies.get', undefined],
     ]);
     expect(tools[0]).toMatchObject({
       kind: 'explorer',
