@@ -37,6 +37,12 @@ export interface Query {
   select(value: unknown, allowance?: Allowance): unknown[];
 }
 
+/** Of the elements of a list. */
+export interface ListQuery extends Query {
+  /** Whether the place where the list should be is not in the value at all: an empty list and null are there. */
+  isAbsent(value: unknown): boolean;
+}
+
 /** Nodes that several queries of one caller may visit together. */
 export interface Allowance {
   visits: number;
@@ -137,7 +143,9 @@ export interface Pagination {
   readonly next: NextPage;
   readonly max_pages: number;
   /** The elements of one page. */
-  readonly collect: Query;
+  readonly collect: ListQuery;
+  /** A first page without the list is an empty one. */
+  readonly allow_absent: boolean;
 }
 
 /** One HTTP request of a workflow, or several alike: for each element of a list, or for each page. */
