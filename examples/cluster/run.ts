@@ -4,30 +4,17 @@
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { verifyChain } from '../../src/audit/verify.ts';
 import { createEnvelope } from '../../src/client.ts';
 import { openPostgresReader } from '../../src/store/postgres.ts';
 import type { Replica } from '../../src/store/store.ts';
+import { expect, heading, say } from '../walk.ts';
 import { type Cluster, startCluster } from './setup.ts';
 
 const TOOL = 'customer.invoice_total';
 const ADA = { email: 'ada@example.com' };
 
-let steps = 0;
-const heading = (text: string): void => {
-  steps += 1;
-  console.log(`\n${steps}. ${text}`);
-};
-const say = (text: string): void => console.log(`   ${text}`);
-
-function expect(what: string, actual: unknown, expected: unknown): void {
-  const good = isDeepStrictEqual(actual, expected);
-  say(`${good ? '✓' : '✗'} ${what}: ${JSON.stringify(actual)}`);
-  if (!good) throw new Error(`${what}: expected ${JSON.stringify(expected)}`);
-}
-
-async function walk(cluster: Cluster): Promise<void> {
+async function demo(cluster: Cluster): Promise<void> {
   const { example, balancer, gateways } = cluster;
   const client = example.client(balancer);
   const total = async () => (await client.call(TOOL, ADA)).result;
@@ -96,7 +83,7 @@ async function waitForReplicas({ gateways }: Cluster, count: number): Promise<re
 
 const cluster = await startCluster();
 try {
-  await walk(cluster);
+  await demo(cluster);
   if (!process.argv.includes('--once')) {
     const { balancer, gateways, postgres, example } = cluster;
     console.log(`\nThe cluster stays until Ctrl-C.`);

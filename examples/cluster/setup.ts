@@ -1,5 +1,6 @@
 /** Three gateways, one Postgres, a balancer before them: the example of a shared service as a whole. */
-import { type Example, type GatewayProcess, setUp } from '../crm/setup.ts';
+import { type Example, setUp } from '../crm/setup.ts';
+import type { GatewayProcess } from '../gateway.ts';
 import { type Balancer, startBalancer } from './balancer.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 
@@ -26,7 +27,7 @@ export async function startCluster(
   try {
     const postgres = await startPostgres();
     closers.push(() => postgres.close());
-    const example = await setUp(postgres.url);
+    const example = await setUp({ database: postgres.url });
     closers.push(() => example.close());
     prepare(example);
     const gateways: GatewayProcess[] = [];

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SealError } from '../../src/client.ts';
 import { openReader } from '../../src/store/open.ts';
 import type { EventReader } from '../../src/store/store.ts';
-import type { GatewayProcess } from '../crm/setup.ts';
+import type { GatewayProcess } from '../gateway.ts';
 import { type Example, setUp } from './setup.ts';
 
 interface Expected {

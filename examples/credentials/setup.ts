@@ -2,42 +2,25 @@
  * The example as a whole, in a directory of its own: stand-ins of OpenBao and of the users' identity provider, the API
  * behind, PostgreSQL for the bindings, and the gateway as a process.
  */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+
 import { join } from 'node:path';
-import {
-  createLocalJWKSet,
-  importJWK,
-  type JSONWebKeySet,
-  type JWK,
-  type JWTVerifyGetKey,
-  jwtVerify,
-  SignJWT,
-} from 'jose';
+import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { run } from '../../src/cli/program.ts';
-import { createEnvelope, generateKeyPair, SealClient, type SealEnvelope } from '../../src/client.ts';
+import { createEnvelope, type SealEnvelope } from '../../src/client.ts';
 import { CLIENT, type OidcServer, startOidc } from '../../test/support/oidc.ts';
 import { type OpenBaoStandIn, startOpenBao } from '../../test/support/openbao.ts';
 import { startPostgres } from '../cluster/postgres.ts';
-import { type GatewayProcess, startGateway } from '../crm/setup.ts';
+import { createExampleGateway, type ExampleGateway } from '../gateway.ts';
 import { type Ledger, startLedger } from './server.ts';
 
-const HERE = new URL('.', import.meta.url).pathname;
-const ISSUER = 'https://issuer.demo.invalid';
+const MANIFESTS = new URL('gateway.d', import.meta.url).pathname;
 const KEYS = { gateway: 'ledger-key-of-the-gateway', olga: 'ledger-key-of-olga' } as const;
 const SECRET_ID = 'secret-id-of-the-example';
 
-export interface Example {
-  /** Holds gateway.yaml, gateway.d and data. */
-  readonly dir: string;
+export interface Example extends Omit<ExampleGateway, 'remove'> {
   readonly bao: OpenBaoStandIn;
   readonly oidc: OidcServer;
   readonly ledger: Ledger;
-  /** `database.url` of the gateway. */
-  readonly database: string;
-  startGateway(): Promise<GatewayProcess>;
-  /** A client whose every call has a token of its own. */
-  client(gateway: { readonly url: string }): SealClient;
   /** A signed call, ready to send. */
   sign(tool: string): Promise<SealEnvelope>;
   /** Runs `seal-gateway`; resolves to what it printed. */
@@ -45,52 +28,42 @@ export interface Example {
   close(): Promise<void>;
 }
 
-/** `database`: the gateway's; a PostgreSQL of its own unless told, for without it there are no bindings. */
-export async function setUp(database?: (dir: string) => string): Promise<Example> {
+/** `store`: without PostgreSQL there are no bindings. */
+export async function setUp(store: 'postgres' | 'sqlite' = 'postgres'): Promise<Example> {
   const closers: (() => unknown)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const dir = mkdtempSync(join(tmpdir(), 'seal-credentials-'));
-    closers.push(() => rmSync(dir, { recursive: true, force: true }));
     const bao = await startOpenBao();
     closers.push(() => bao.close());
     furnish(bao);
     const oidc = await startOidc({ audiences: ['ledger'] });
     closers.push(() => oidc.close());
-    const keys = createLocalJWKSet((await (await fetch(oidc.jwks_uri)).json()) as JSONWebKeySet);
-    // A token is looked at once: the example is about the gateway.
-    const bearers = new Map<string, Promise<string | null>>();
-    const ledger = await startLedger({
-      keys: { [KEYS.gateway]: 'the gateway', [KEYS.olga]: 'olga, by a binding' },
-      lives: (password, username) =>
-        bao
-          .alive()
-          .some(({ data }) => data.password === password && (username ?? data.username) === data.username),
-      bearer(token) {
-        const known = bearers.get(token) ?? userOf(token, oidc.issuer, keys);
-        bearers.set(token, known);
-        return known;
-      },
-    });
+    const ledger = await startLedger(await whoMayAsk(bao, oidc));
     closers.push(() => ledger.close());
-    let url = database?.(dir);
-    if (url === undefined) {
+    let database: string | undefined;
+    if (store === 'postgres') {
       const postgres = await startPostgres();
       closers.push(() => postgres.close());
-      url = postgres.url;
+      database = postgres.url;
     }
-    const { agent, token } = await writeGateway(dir, ledger.url, configuration(dir, url, bao, oidc));
+    const { remove, ...gateway } = await createExampleGateway({
+      name: 'credentials',
+      manifests: MANIFESTS,
+      replace: { 'http://127.0.0.1:9002': ledger.url },
+      contexts: ['ledger-*'],
+      context: 'ledger-read',
+      database,
+      configuration: configuration(bao, oidc),
+    });
+    closers.push(remove);
+    const { agent, dir, token } = gateway;
     return {
-      dir,
+      ...gateway,
       bao,
       oidc,
       ledger,
-      database: url,
-      startGateway: () => startGateway(dir),
-      client: (gateway) =>
-        new SealClient({ gateway_url: gateway.url, private_key: agent.private_key, security_token: token }),
       sign: async (tool) =>
         createEnvelope({ tool, security_token: await token(), private_key: agent.private_key }),
       cli: (...argv) => cli([...argv, '--config', join(dir, 'gateway.yaml')]),
@@ -100,6 +73,25 @@ export async function setUp(database?: (dir: string) => string): Promise<Example
     await close();
     throw error;
   }
+}
+
+/** Whom the ledger lets in: the keys it has given out, the users that OpenBao has made for it, exchanged tokens. */
+async function whoMayAsk(bao: OpenBaoStandIn, oidc: OidcServer): Promise<Parameters<typeof startLedger>[0]> {
+  const keys = createLocalJWKSet((await (await fetch(oidc.jwks_uri)).json()) as JSONWebKeySet);
+  // A token is looked at once: the example is about the gateway.
+  const bearers = new Map<string, Promise<string | null>>();
+  return {
+    keys: { [KEYS.gateway]: 'the gateway', [KEYS.olga]: 'olga, by a binding' },
+    lives: (password, username) =>
+      bao
+        .alive()
+        .some(({ data }) => data.password === password && (username ?? data.username) === data.username),
+    bearer(token) {
+      const known = bearers.get(token) ?? userOf(token, oidc.issuer, keys);
+      bearers.set(token, known);
+      return known;
+    },
+  };
 }
 
 /** What an administrator of OpenBao sets up: engines, secrets, a policy that allows no more than is needed, a login. */
@@ -129,65 +121,20 @@ async function userOf(token: string, issuer: string, keys: JWTVerifyGetKey): Pro
   }
 }
 
-async function writeGateway(dir: string, ledger_url: string, config: object) {
-  const issuer = await generateKeyPair();
-  const agent = await generateKeyPair();
-  const manifests = join(dir, 'gateway.d');
-  cpSync(join(HERE, 'gateway.d'), manifests, { recursive: true });
-  const apis = join(manifests, 'apis.yaml');
-  writeFileSync(apis, readFileSync(apis, 'utf8').replaceAll('http://127.0.0.1:9002', ledger_url));
-  const trust = {
-    apiVersion: 'seal.gateway/v1',
-    kind: 'TokenIssuer',
-    metadata: { name: 'demo' },
-    spec: {
-      issuer: ISSUER,
-      audience: 'seal-gateway',
-      algorithms: ['EdDSA'],
-      jwks: { inline: { keys: [{ ...issuer.jwk, kid: 'demo' }] } },
-      envelope_keys: { inline: { keys: [agent.jwk] } },
-      allowed_security_contexts: ['ledger-*'],
-    },
-  };
-  writeFileSync(join(manifests, 'issuer.yaml'), JSON.stringify(trust));
-  mkdirSync(join(dir, 'data'), { mode: 0o700 });
-  writeFileSync(join(dir, 'gateway.yaml'), JSON.stringify(config));
-  const key = await importJWK({ ...issuer.jwk, d: issuer.private_key } as JWK, 'EdDSA');
-  const token = () =>
-    new SignJWT({ scp: 'ledger-read' })
-      .setProtectedHeader({ alg: 'EdDSA', kid: 'demo' })
-      .setIssuer(ISSUER)
-      .setAudience('seal-gateway')
-      .setSubject('demo-agent')
-      .setJti(crypto.randomUUID())
-      .setIssuedAt()
-      .setExpirationTime('5m')
-      .sign(key);
-  return { agent, token };
-}
-
-function configuration(dir: string, url: string, bao: OpenBaoStandIn, oidc: OidcServer): object {
-  const any = '127.0.0.1:0';
+/** The sections of gateway.yaml that say where credentials come from. */
+function configuration(bao: OpenBaoStandIn, oidc: OidcServer): object {
   return {
-    apiVersion: 'seal.gateway/v1',
-    kind: 'GatewayConfig',
-    spec: {
-      manifests: { dir: join(dir, 'gateway.d') },
-      network: { bind_addr: any, control_bind_addr: any, metrics_bind_addr: any },
-      auth: { development: true },
-      database: { url },
-      credentials: {
-        openbao: { addr: bao.url, auth: { approle: { role_id: 'seal-gateway', secret_id: SECRET_ID } } },
-        token_exchange: {
-          url: oidc.token_url,
-          client_id: CLIENT.id,
-          client_secret: CLIENT.secret,
-          user_issuer: oidc.issuer,
-          user_audience: 'seal-gateway',
-          user_jwks_uri: oidc.jwks_uri,
-        },
-        user_bound: { bind_url: 'https://connect.example/{provider}' },
+    credentials: {
+      openbao: { addr: bao.url, auth: { approle: { role_id: 'seal-gateway', secret_id: SECRET_ID } } },
+      token_exchange: {
+        url: oidc.token_url,
+        client_id: CLIENT.id,
+        client_secret: CLIENT.secret,
+        user_issuer: oidc.issuer,
+        user_audience: 'seal-gateway',
+        user_jwks_uri: oidc.jwks_uri,
       },
+      user_bound: { bind_url: 'https://connect.example/{provider}' },
     },
   };
 }

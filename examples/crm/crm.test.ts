@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { SealError } from '../../src/client.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
-import { type Example, type GatewayProcess, setUp, type TokenClaims } from './setup.ts';
+import type { GatewayProcess, TokenClaims } from '../gateway.ts';
+import { type Example, setUp } from './setup.ts';
 
 interface ExpectedCall {
   readonly what: string;

@@ -5,24 +5,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { createEnvelope } from '../../src/client.ts';
-import { type Example, type GatewayProcess, setUp } from './setup.ts';
+import type { GatewayProcess } from '../gateway.ts';
+import { expect, heading, say, walk } from '../walk.ts';
+import { type Example, setUp } from './setup.ts';
 
 const TOOL = 'customer.invoice_total';
 const ADA = { email: 'ada@example.com' };
-
-let steps = 0;
-const heading = (text: string): void => {
-  steps += 1;
-  console.log(`\n${steps}. ${text}`);
-};
-const say = (text: string): void => console.log(`   ${text}`);
-
-/** Prints what came and fails the demo when it is not what should have come. */
-function expect(what: string, actual: unknown, expected: unknown): void {
-  const good = isDeepStrictEqual(actual, expected);
-  say(`${good ? '✓' : '✗'} ${what}: ${JSON.stringify(actual)}`);
-  if (!good) throw new Error(`${what}: expected ${JSON.stringify(expected)}`);
-}
 
 interface Answer {
   readonly status: string;
@@ -40,6 +28,9 @@ async function post(gateway: GatewayProcess, envelope: unknown): Promise<{ http:
 }
 
 async function demo(example: Example, gateway: GatewayProcess): Promise<void> {
+  say(
+    `the CRM listens at ${example.crm.url}, the gateway at ${gateway.url}, its manifests are a copy of gateway.d`,
+  );
   const sign = async (tool: string, args: Record<string, unknown>) =>
     createEnvelope({
       tool,
@@ -113,6 +104,7 @@ async function demo(example: Example, gateway: GatewayProcess): Promise<void> {
   };
   expect('problems found in the chain', verification.problems, []);
   say(`  ${verification.events} events verified`);
+  console.log('\nAll as it should be. The manifests are in gateway.d, this demo is examples/crm/demo.ts.');
 }
 
 /** Asks until the answer differs from `before`, for ten seconds. */
@@ -128,21 +120,4 @@ async function untilChanged(ask: () => Promise<unknown>, before: unknown): Promi
 console.log(
   'SEAL Gateway: the demo. A small CRM and the gateway start on loopback; nothing leaves this machine.',
 );
-const example = await setUp();
-let gateway: GatewayProcess | null = null;
-try {
-  gateway = await example.startGateway();
-  say(
-    `the CRM listens at ${example.crm.url}, the gateway at ${gateway.url}, its manifests are a copy of gateway.d`,
-  );
-  await demo(example, gateway);
-  console.log('\nAll as it should be. The manifests are in gateway.d, this demo is examples/crm/demo.ts.');
-} catch (error) {
-  console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
-  console.error(gateway?.log().split('\n').slice(-10).join('\n') ?? '');
-  process.exitCode = 1;
-} finally {
-  const code = await gateway?.stop();
-  if (code !== undefined && code !== 0) process.exitCode = 1;
-  await example.close();
-}
+await walk(await setUp(), demo);

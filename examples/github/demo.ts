@@ -2,30 +2,17 @@
  * `make demo EXAMPLE=github`: what an agent does with the tools of this directory, and what it may not do. Exit code
  * 1 when something is not as it should be.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { SealError } from '../../src/client.ts';
-import type { GatewayProcess } from '../crm/setup.ts';
+import type { GatewayProcess } from '../gateway.ts';
+import { expect, heading, say, walk } from '../walk.ts';
 import { type Context, type Example, setUp } from './setup.ts';
 
-let steps = 0;
-const heading = (text: string): void => {
-  steps += 1;
-  console.log(`\n${steps}. ${text}`);
-};
-const say = (text: string): void => console.log(`   ${text}`);
-
-/** Prints what came, and fails the demo when it is not what should have come. */
-function expect(what: string, actual: unknown, expected: unknown): void {
-  const good = isDeepStrictEqual(actual, expected);
-  say(`${good ? '✓' : '✗'} ${what}: ${JSON.stringify(actual)}`);
-  if (!good) throw new Error(`${what}: expected ${JSON.stringify(expected)}`);
-}
-
 async function demo(example: Example, gateway: GatewayProcess): Promise<void> {
-  const { requests, grants } = example.github;
+  const { requests, grants, url } = example.github;
+  say(`the stand-in listens at ${url}, the gateway at ${gateway.url}`);
   const call = async (context: Context, tool: string, args: Record<string, unknown>): Promise<unknown> => {
     try {
-      return (await example.client(gateway, context).call(tool, args)).result;
+      return (await example.client(gateway, { scp: context }).call(tool, args)).result;
     } catch (error) {
       if (error instanceof SealError) return `${error.code} ${error.name}`;
       throw error;
@@ -77,8 +64,9 @@ async function demo(example: Example, gateway: GatewayProcess): Promise<void> {
     [list.number?.[0], list.title?.[0], list.url?.[0]],
     [230, 'Page 230 is blank', 'https://github.example/acme/website/issues/230'],
   );
-  const upstream = await bytesOfPages(example.github.url);
+  const upstream = await bytesOfPages(url);
   say(`  GitHub answered ${upstream} bytes, the agent reads ${JSON.stringify(list).length}`);
+  console.log('\nAll as it should be. The manifests are in examples/github/gateway.d.');
 }
 
 async function bytesOfPages(url: string): Promise<number> {
@@ -93,19 +81,4 @@ async function bytesOfPages(url: string): Promise<number> {
 console.log(
   'GitHub through SEAL Gateway. A stand-in for GitHub and the gateway start on loopback; nothing leaves this machine.',
 );
-const example = await setUp();
-let gateway: GatewayProcess | null = null;
-try {
-  gateway = await example.startGateway();
-  say(`the stand-in listens at ${example.github.url}, the gateway at ${gateway.url}`);
-  await demo(example, gateway);
-  console.log('\nAll as it should be. The manifests are in examples/github/gateway.d.');
-} catch (error) {
-  console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
-  console.error(gateway?.log().split('\n').slice(-10).join('\n') ?? '');
-  process.exitCode = 1;
-} finally {
-  const code = await gateway?.stop();
-  if (code !== undefined && code !== 0) process.exitCode = 1;
-  await example.close();
-}
+await walk(await setUp(), demo);

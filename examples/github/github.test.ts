@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { SealError } from '../../src/client.ts';
 import { runCli } from '../../test/cli/run.ts';
-import type { GatewayProcess } from '../crm/setup.ts';
+import type { GatewayProcess } from '../gateway.ts';
 import { type Context, type Example, MANIFESTS, setUp } from './setup.ts';
 
 test('the demo', async () => {
@@ -58,7 +58,7 @@ describe('calls', () => {
 
   const call = async (context: Context, tool: string, args: Record<string, unknown>): Promise<unknown> => {
     try {
-      return (await example.client(gateway, context).call(tool, args)).result;
+      return (await example.client(gateway, { scp: context }).call(tool, args)).result;
     } catch (error) {
       if (error instanceof SealError) return { code: error.code, message: error.message };
       throw error;
@@ -75,7 +75,7 @@ describe('calls', () => {
 
   test('each context sees its own tools', async () => {
     const names = async (context: Context) =>
-      (await example.client(gateway, context).listTools()).map(({ name }) => name).sort();
+      (await example.client(gateway, { scp: context }).listTools()).map(({ name }) => name).sort();
     expect(await names('platform-bot')).toEqual(['github.repos.get', 'repository.create']);
     expect(await names('issue-triage')).toEqual(['issues.list_open']);
   });

@@ -1,4 +1,5 @@
 /** A path with `{names}` in it, and what may stand in their place. */
+import { decodeFully } from '../percent.ts';
 
 /** The parts of a path template: even ones are texts, encoded, odd ones are names. */
 export function splitPath(path: string): readonly string[] {
@@ -53,30 +54,6 @@ export function isDotSegment(segment: string): boolean {
   if (HARMLESS.test(segment)) return false;
   const decoded = decodeFully(segment);
   return decoded === null || /^\.{1,2}(;|$)/.test(decoded.normalize('NFKC'));
-}
-
-/** More rounds of percent-encoding than any server undoes. */
-const MAX_ROUNDS = 8;
-
-/** Decodes `%XX` until nothing changes; null when that is not UTF-8, as overlong forms are not, or never ends. */
-export function decodeFully(text: string): string | null {
-  let current = text;
-  for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const next = decodeOnce(current);
-    if (next === current || next === null) return next;
-    current = next;
-  }
-  return null;
-}
-
-/** Decodes each run of `%XX`; a percent sign that begins none stays as it is. */
-function decodeOnce(text: string): string | null {
-  try {
-    return text.replace(/(?:%[0-9a-f]{2})+/gi, decodeURIComponent);
-  } catch (error) {
-    if (error instanceof URIError) return null;
-    throw error;
-  }
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for

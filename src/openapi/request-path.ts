@@ -1,11 +1,12 @@
 /** The path of a request. */
 import { GatewayError } from '../errors.ts';
+import { decodeFully } from '../percent.ts';
 import { encode } from './encode.ts';
 import { type Given, givenIn } from './given.ts';
 import { knownOf } from './known.ts';
 import type { Operation, Parameter } from './operation.ts';
 import { refusal, shapeFor, undescribed, valueFor } from './parameter-value.ts';
-import { CONTROL, decodeFully, HARMLESS, isDotSegment } from './path-template.ts';
+import { CONTROL, HARMLESS, isDotSegment } from './path-template.ts';
 import { pathText } from './style.ts';
 import type { Refuse, Shape } from './value.ts';
 

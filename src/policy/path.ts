@@ -3,8 +3,7 @@
  * (docs/concepts.md, Security contexts).
  */
 
-/** More rounds of percent-encoding than any honest client nests. */
-const MAX_DECODING_ROUNDS = 8;
+import { decodeFully } from '../percent.ts';
 
 /**
  * The one spelling of a path: percent-decoded until nothing changes, backslashes as slashes, no doubled or
@@ -33,27 +32,6 @@ export function normalizePath(text: string): string | null {
   const joined = kept.join('/');
   if (slashed.startsWith('/')) return `/${joined}`;
   return joined === '' ? '.' : joined;
-}
-
-/** Decodes `%XX` to a fixed point; null when the bytes are not UTF-8 or it takes too many rounds. */
-function decodeFully(text: string): string | null {
-  let current = text;
-  for (let round = 0; round <= MAX_DECODING_ROUNDS; round += 1) {
-    const next = decodeOnce(current);
-    if (next === null || next === current) return next;
-    current = next;
-  }
-  return null;
-}
-
-/** Decodes each run of well-formed `%XX`; a percent sign that begins none stays as it is. */
-function decodeOnce(text: string): string | null {
-  try {
-    return text.replace(/(?:%[0-9a-f]{2})+/gi, decodeURIComponent);
-  } catch (error) {
-    if (error instanceof URIError) return null;
-    throw error;
-  }
 }
 
 function foldsToStructure(segment: string): boolean {

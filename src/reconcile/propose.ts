@@ -3,6 +3,7 @@
  * review and merge. The runtime is not touched; what is merged comes back like any other change.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GatewayError } from '../errors.ts';
 import { type Git, GitError } from './git.ts';
@@ -76,7 +77,8 @@ async function propose(
   const { file, edit, author, message, id, announce } = proposal;
   const path = pathOf(target.path, file);
   const base = await fetchBase(target, gitDir, git);
-  const scratch = mkdtempSync(join(target.cache_dir, 'index-'));
+  // Where a crash leaves it to whoever empties that directory: the cache is kept for years.
+  const scratch = mkdtempSync(join(tmpdir(), 'seal-proposal-'));
   const env = { GIT_INDEX_FILE: join(scratch, 'index') };
   const run = (args: string[], input?: string): Promise<string> =>
     git.text(['--git-dir', gitDir, ...args], {

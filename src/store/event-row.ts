@@ -1,4 +1,5 @@
 /** Events as the rows of `gateway_events`, and back: the same for every database. */
+import { hashEvent } from '../audit/chain.ts';
 import type { AuditEvent, ChainedEvent, EventType } from '../audit/event.ts';
 import type { PositionedEvent } from './store.ts';
 
@@ -34,6 +35,23 @@ export function rowOf(event: AuditEvent): EventRow {
     payload,
     wellFormed(event.created_at),
   ];
+}
+
+/** The hash by which a row is the one at `seq` of its writer's chain, after the one whose hash is `prev_hash`. */
+export function hashRow(row: EventRow, writer: string, seq: number, prev_hash: string): string {
+  const [id, event_type, execution_id, tenant_id, revision, payload_text, created_at] = row;
+  return hashEvent({
+    id,
+    event_type: event_type as EventType,
+    execution_id,
+    tenant_id,
+    revision,
+    payload_text,
+    created_at,
+    writer,
+    seq,
+    prev_hash,
+  });
 }
 
 /** A lone surrogate has no UTF-8: what is hashed must be what the database gives back. */

@@ -1,7 +1,5 @@
 /** Units of work as one call of gateway_commit: linked into the chain, counted, in the parameters' order. */
-import { hashEvent } from '../audit/chain.ts';
-import type { EventType } from '../audit/event.ts';
-import type { EventRow } from './event-row.ts';
+import { type EventRow, hashRow } from './event-row.ts';
 import { numberArray, textArray } from './postgres-array.ts';
 import { asGiven, kept } from './postgres-text.ts';
 import type { Count, Exhausted, ReplayClaim } from './store.ts';
@@ -50,7 +48,7 @@ export function batchOf(units: readonly Unit[], from: Lane): Batch {
     for (const { row, tool_name, agent_id } of unit.rows) {
       const prev_hash = hash;
       seq += 1;
-      hash = link(row, from.writer, seq, prev_hash);
+      hash = hashRow(row, from.writer, seq, prev_hash);
       const [id, event_type, execution_id, tenant_id, revision, payload, created_at] = row;
       const texts = [id, event_type, execution_id, tenant_id, revision].map(kept);
       const all = [...texts, payload, kept(created_at), prev_hash, hash, kept(tool_name), kept(agent_id)];
@@ -81,22 +79,6 @@ export function batchOf(units: readonly Unit[], from: Lane): Batch {
 }
 
 const MAX_INT = 2 ** 31 - 1;
-
-function link(row: EventRow, writer: string, seq: number, prev_hash: string): string {
-  const [id, event_type, execution_id, tenant_id, revision, payload_text, created_at] = row;
-  return hashEvent({
-    id,
-    event_type: event_type as EventType,
-    execution_id,
-    tenant_id,
-    revision,
-    payload_text,
-    created_at,
-    writer,
-    seq,
-    prev_hash,
-  });
-}
 
 /** A counter that the batch would have taken past its limit, as SG003 tells it. */
 export interface OverLimit {

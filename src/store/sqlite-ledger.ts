@@ -1,9 +1,8 @@
 /** Applies units to the database, one transaction a batch. Runs in the writer thread. */
 import { statSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
-import { GENESIS, hashEvent } from '../audit/chain.ts';
-import type { EventType } from '../audit/event.ts';
-import { type EventRow, rowOf } from './event-row.ts';
+import { GENESIS } from '../audit/chain.ts';
+import { type EventRow, hashRow, rowOf } from './event-row.ts';
 import { prepareSessions } from './sqlite-sessions.ts';
 import { prepareTrim } from './sqlite-trim.ts';
 import type { Outcome, Unit } from './sqlite-units.ts';
@@ -56,21 +55,9 @@ export function createLedger(db: Database, writer: string): Ledger {
 
   const write = (rows: readonly EventRow[], head: Head): number => {
     for (const row of rows) {
-      const [id, event_type, execution_id, tenant_id, revision, payload_text, created_at] = row;
       const seq = head.seq + 1;
       const prev_hash = head.hash;
-      const hash = hashEvent({
-        id,
-        event_type: event_type as EventType,
-        execution_id,
-        tenant_id,
-        revision,
-        payload_text,
-        created_at,
-        writer,
-        seq,
-        prev_hash,
-      });
+      const hash = hashRow(row, writer, seq, prev_hash);
       insert.run(...row, writer, seq, prev_hash, hash);
       head.seq = seq;
       head.hash = hash;

@@ -10,7 +10,7 @@ import { setUp } from '../../examples/credentials/setup.ts';
 const ROUNDS = Number(process.argv[2] ?? 400);
 const WARM_UP = 40;
 
-const example = await setUp((dir) => `sqlite://${join(dir, 'data', 'gateway.db')}`);
+const example = await setUp('sqlite');
 const agent = new Agent();
 const { bao, oidc } = example;
 

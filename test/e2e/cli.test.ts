@@ -1,11 +1,11 @@
 /** CLI tools through a whole gateway: what is refused at which depth, what the trail says, and a kill in the midst. */
 import { once } from 'node:events';
-import { appendFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Example, type GatewayProcess, setUp } from '../../examples/crm/setup.ts';
+import { type Example, setUp } from '../../examples/crm/setup.ts';
+import type { GatewayProcess } from '../../examples/gateway.ts';
 import { verifyChain } from '../../src/audit/verify.ts';
 import { SealError } from '../../src/client.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
@@ -23,7 +23,9 @@ describeOnEngines('CLI tools of a gateway', (engine) => {
 
   beforeAll(async () => {
     await haveBusybox(engine);
-    example = await setUp();
+    example = await setUp({
+      configuration: { cli: { container_host: engine.address, max_queue: 100 } },
+    });
     judge = createServer((_, response) => response.end(JSON.stringify(judgement))).listen(0, '127.0.0.1');
     await once(judge, 'listening');
     const { port } = judge.address() as { port: number };
@@ -75,10 +77,6 @@ describeOnEngines('CLI tools of a gateway', (engine) => {
         ],
       },
     });
-    appendFileSync(
-      join(example.dir, 'gateway.yaml'),
-      `  cli: {container_host: "${engine.address}", max_queue: 100}\n`,
-    );
     gateway = await example.startGateway();
   });
   afterAll(async () => {

@@ -5,7 +5,8 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { type Example, type GatewayProcess, setUp } from '../../examples/crm/setup.ts';
+import { type Example, setUp } from '../../examples/crm/setup.ts';
+import type { GatewayProcess } from '../../examples/gateway.ts';
 import type { ChainedEvent } from '../../src/audit/event.ts';
 import { verifyChain } from '../../src/audit/verify.ts';
 import { createEnvelope, type SealEnvelope } from '../../src/client.ts';

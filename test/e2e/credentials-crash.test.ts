@@ -1,5 +1,4 @@
 /** A power cut between the minting of a credential and its revocation: the next start revokes it. */
-import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { setUp } from '../../examples/credentials/setup.ts';
 import { openReader } from '../../src/store/open.ts';
@@ -9,7 +8,7 @@ import { PATIENTLY } from '../support/gateway.ts';
 const ROUNDS = process.env.SEAL_TEST_FULL === '1' ? 20 : 2;
 
 test(`kill -9 while credentials are in use, ${ROUNDS} times`, { timeout: ROUNDS * 20_000 }, async () => {
-  const example = await setUp((dir) => `sqlite://${join(dir, 'data', 'gateway.db')}`);
+  const example = await setUp('sqlite');
   onTestFinished(() => example.close());
   const { bao } = example;
   let gateway = await example.startGateway();

@@ -1,13 +1,8 @@
-/**
- * Envelopes spoiled by the thousand, and HTTP that is none, against a gateway of its own process: it stays up, never
- * answers 500, takes nothing whose signed part was changed, and answers the next good call.
- */
-import { appendFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Example, type GatewayProcess, setUp } from '../../examples/crm/setup.ts';
+import { type Example, setUp } from '../../examples/crm/setup.ts';
+import type { GatewayProcess } from '../../examples/gateway.ts';
 import { createEnvelope, type SealEnvelope } from '../../src/client.ts';
 import { sendRaw } from '../serve/http/raw.ts';
 import { type Mutant, mutation } from './mutants.ts';
@@ -19,11 +14,8 @@ const BATCHES = 100;
 let example: Example;
 let gateway: GatewayProcess;
 beforeAll(async () => {
-  example = await setUp();
-  appendFileSync(
-    join(example.dir, 'gateway.yaml'),
-    `  limits: {body_bytes: ${BODY_BYTES}, header_timeout_ms: 500, call_timeout_ms: 1000}\n`,
-  );
+  const limits = { body_bytes: BODY_BYTES, header_timeout_ms: 500, call_timeout_ms: 1_000 };
+  example = await setUp({ configuration: { limits } });
   gateway = await example.startGateway();
 });
 afterAll(async () => {

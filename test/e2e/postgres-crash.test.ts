@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { type Cluster, startCluster } from '../../examples/cluster/setup.ts';
-import type { GatewayProcess } from '../../examples/crm/setup.ts';
+import type { GatewayProcess } from '../../examples/gateway.ts';
 import type { ChainedEvent } from '../../src/audit/event.ts';
 import { verifyChain } from '../../src/audit/verify.ts';
 import { createEnvelope, type SealEnvelope } from '../../src/client.ts';

@@ -1,9 +1,8 @@
-/** How a gateway ends: calls in flight are answered, new ones are refused, and nothing is forgotten. */
-import { appendFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Example, type GatewayProcess, setUp } from '../../examples/crm/setup.ts';
+import { type Example, setUp } from '../../examples/crm/setup.ts';
+import type { GatewayProcess } from '../../examples/gateway.ts';
 import { createEnvelope, type SealEnvelope } from '../../src/client.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
 import { type Answer, PATIENTLY, postTo, writeManifest } from '../support/gateway.ts';
@@ -62,7 +61,7 @@ test('a call that outlasts the drain is cut off, and the trail says so', async (
 async function callInFlight(limits: Readonly<Record<string, number>> = {}): Promise<Slow> {
   const held: ServerResponse[] = [];
   const upstream = await startUpstream((_, response) => held.push(response));
-  const example = await setUp();
+  const example = await setUp({ configuration: { limits } });
   const manifests = join(example.dir, 'gateway.d');
   const document = {
     openapi: '3.1.0',
@@ -83,7 +82,6 @@ async function callInFlight(limits: Readonly<Record<string, number>> = {}): Prom
       steps: [{ name: 'wait', method: 'GET', path: '/slow' }],
     },
   });
-  appendFileSync(join(example.dir, 'gateway.yaml'), `  limits: ${JSON.stringify(limits)}\n`);
   const gateway = await example.startGateway();
   onTestFinished(async () => {
     await gateway.kill();

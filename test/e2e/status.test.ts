@@ -3,7 +3,8 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Example, type GatewayProcess, setUp } from '../../examples/crm/setup.ts';
+import { type Example, setUp } from '../../examples/crm/setup.ts';
+import type { GatewayProcess } from '../../examples/gateway.ts';
 import { runCli } from '../cli/run.ts';
 
 const WORKFLOW = 'workflows/customer-invoice-total.yaml';

@@ -3,7 +3,14 @@ import { posix } from 'node:path';
 import type { Import, Source } from './source.ts';
 
 /** Anyone may import these, and they import each other alone. */
-export const LEAVES: readonly string[] = ['clock.ts', 'errors.ts', 'ids.ts', 'log.ts', 'version.ts'];
+export const LEAVES: readonly string[] = [
+  'clock.ts',
+  'errors.ts',
+  'ids.ts',
+  'log.ts',
+  'percent.ts',
+  'version.ts',
+];
 
 export interface Allowed {
   /** A folder, or a file below src/. */
