@@ -85,15 +85,18 @@ function originsOf(operations: readonly Operation[]): Map<Operation, string> {
   );
 }
 
-/** The manifests that earlier imports of this API made, whatever they are called now and wherever they are. */
-function importedTools({ set }: Directory, { tenant }: ImportRequest, { name }: ImportedApi): Manifest[] {
-  return [...set.found.values()].flatMap(({ manifest }) =>
-    manifest?.kind === 'ToolWorkflow' &&
-    manifest.tenant === tenant &&
-    manifest.annotations[OPERATION]?.startsWith(`${name} `) === true
-      ? [manifest]
-      : [],
-  );
+/**
+ * The manifests that earlier imports of this API made, whatever they are called now and wherever they are. Throws
+ * CliError for one that is not valid: it would be made a second time, under another name.
+ */
+function importedTools(directory: Directory, { tenant }: ImportRequest, { name }: ImportedApi): Manifest[] {
+  return [...directory.set.found.values()].flatMap(({ identity, manifest, part }) => {
+    const isOurs =
+      identity.kind === 'ToolWorkflow' &&
+      identity.tenant === tenant &&
+      (manifest ?? part)?.annotations[OPERATION]?.startsWith(`${name} `) === true;
+    return isOurs ? (directory.find(identity) ?? []) : [];
+  });
 }
 
 /** A manifest, and the operation that it was made of. Several may be of one: people copy what they vary. */

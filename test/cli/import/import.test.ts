@@ -781,6 +781,20 @@ describe('a second run', () => {
     expect(existsSync(join(out, 'crm.openapi.json'))).toBe(false);
   });
 
+  test('does not make a tool anew whose manifest is not valid', async () => {
+    const { write, run, out, edit } = place();
+    write(crm());
+    await run();
+    edit('customers-get.yaml', 'api_spec: crm', 'api_spec: ');
+    const before = contentOf(out);
+    const { code, out: json } = await run();
+    expect(code).toBe(1);
+    expect(JSON.parse(json).error.message).toMatch(
+      /^ToolWorkflow crm\.customers\.get is not valid; mend it first:\n {2}workflows\/crm\/customers-get\.yaml:\d+:\d+: /,
+    );
+    expect(contentOf(out)).toEqual(before);
+  });
+
   test('does not guess what is in a file that cannot be read', async () => {
     const { write, run, out } = place();
     write(crm());
