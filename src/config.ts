@@ -70,6 +70,41 @@ const SPEC: SchemaNode = schema.properties.spec;
  * /etc/seal-gateway/gateway.yaml, else defaults. Throws {@link ConfigError}.
  */
 export function loadConfig(path?: string, env: NodeJS.ProcessEnv = process.env): LoadedConfig {
+  return load(path, env, null);
+}
+
+export interface ConfiguredAddress {
+  readonly bind_addr: string;
+  readonly tls: boolean;
+  /** The variable or the file that says so. */
+  readonly from: string;
+}
+
+/**
+ * Where a listener is, for commands that call it. Of the configuration nothing else is read: who calls a gateway need
+ * not have its secrets. Throws {@link ConfigError}.
+ */
+export function configuredAddress(
+  key: 'bind_addr' | 'control_bind_addr',
+  path?: string,
+  env: NodeJS.ProcessEnv = process.env,
+): ConfiguredAddress {
+  const setting = `network.${key}`;
+  const { config, file } = load(path, env, ['network', 'tls']);
+  const names = [...environmentKeys()].filter(([, { path: at }]) => at === setting);
+  const variable = names.findLast(([name]) => env[name] !== undefined)?.[0];
+  const bind_addr = config.network[key];
+  const isDefault = file === null || bind_addr === names[0]?.[1].node.default;
+  const from = variable ?? (isDefault ? `the default of ${setting}` : `${setting} of ${file}`);
+  return { bind_addr, tls: config.tls.cert_file !== null, from };
+}
+
+/** `only`: the keys of `spec` that count; null: all. */
+function load(
+  path: string | undefined,
+  env: NodeJS.ProcessEnv,
+  only: readonly string[] | null,
+): LoadedConfig {
   const file = chooseFile(path, env);
   const read = file === null ? null : readConfigFile(file);
   if (read !== null && read.problems.length > 0) throw new ConfigError(read.problems);
@@ -82,6 +117,7 @@ export function loadConfig(path?: string, env: NodeJS.ProcessEnv = process.env):
   const warnings: string[] = [];
   if (isGroup(spec)) {
     warnings.push(...applyEnvironment(spec, env));
+    for (const key of only === null ? [] : Object.keys(spec)) if (!only!.includes(key)) delete spec[key];
     throwAny(resolveReferences(spec, 'spec', SPEC, env), where);
   }
   const given = structuredClone(spec);

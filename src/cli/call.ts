@@ -2,48 +2,50 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { SealClient, SealError } from '../client.ts';
-import { environment } from '../config.ts';
 import { parseTokens } from '../envelope/canonical.ts';
 import { firstInexact } from '../envelope/exact.ts';
+import { type Address, addressOf, unreached } from './address.ts';
 import { AGENT_KEY, readKey } from './keys.ts';
 import { CliError, type OutputOptions } from './output.ts';
 import type { CliDeps } from './program.ts';
 import { mint, type TokenOptions, tokenOptions } from './token.ts';
 
-const DEFAULT_URL = 'http://127.0.0.1:8089';
-
-interface CallOptions extends TokenOptions, OutputOptions {
-  readonly arg?: string[];
-  readonly argsJson?: string;
-  readonly userToken?: string;
-  readonly field?: string[];
-  readonly gateway: string;
+/** What {@link gatewayOptions} adds. */
+export interface GatewayOptions extends TokenOptions, OutputOptions {
+  readonly gateway?: string;
+  readonly config?: string;
   readonly key: string;
   readonly token?: string;
 }
 
-/** The gateway to talk to and the token to show it, for `call` and `tools`. */
+interface CallOptions extends GatewayOptions {
+  readonly arg?: string[];
+  readonly argsJson?: string;
+  readonly userToken?: string;
+  readonly field?: string[];
+}
+
+/** The gateway to talk to and the token to show it, for `call`, `tools` and `explore`. */
 export function gatewayOptions(command: Command): Command {
   return tokenOptions(command)
     .option(
       '--gateway <url>',
-      'data plane (or SEAL_GATEWAY_URL)',
-      environment('SEAL_GATEWAY_URL') ?? DEFAULT_URL,
+      'data plane; else SEAL_GATEWAY_URL, else network.bind_addr of the configuration',
     )
+    .option('--config <file>', 'gateway.yaml that says where the gateway is')
     .option('--key <file>', 'private key that signs the envelope', AGENT_KEY)
     .option('--token <jwt>', 'security token; without it one is minted with the development issuer key');
 }
 
-/** A client for one command. */
-export async function clientOf(options: CallOptions): Promise<SealClient> {
-  if (!/^https?:$/.test(URL.parse(options.gateway)?.protocol ?? '')) {
-    throw new CliError(`--gateway ${options.gateway}: expected a URL, such as ${DEFAULT_URL}`);
-  }
-  return new SealClient({
-    gateway_url: options.gateway,
+/** A client for one command, and where it sends to. */
+export async function clientOf(options: GatewayOptions): Promise<{ client: SealClient; address: Address }> {
+  const address = addressOf('data', { given: options.gateway, config: options.config });
+  const client = new SealClient({
+    gateway_url: address.url,
     private_key: readKey(options.key, 'agent key').d,
     security_token: options.token ?? (await mint(options)),
   });
+  return { client, address };
 }
 
 export function addCall(program: Command, { console }: CliDeps): void {
@@ -61,14 +63,14 @@ export function addCall(program: Command, { console }: CliDeps): void {
       .option('--field <jsonpath...>', 'only these slices of the result, of a tool that allows it'),
   ).action(async (tool: string, options: CallOptions) => {
     const args = argumentsOf(options);
-    const client = await clientOf(options);
+    const { client, address } = await clientOf(options);
     try {
       const user_token =
         options.userToken === undefined ? undefined : textOf(options.userToken, '--user-token').trim();
       const reply = await client.call(tool, args, { user_token, fields: options.field });
       console.out(`${JSON.stringify(options.output === 'json' ? reply : reply.result, null, 2)}\n`);
     } catch (error) {
-      throw explain(error, options, console);
+      throw explain(error, address, options, console);
     }
   });
 }
@@ -76,7 +78,8 @@ export function addCall(program: Command, { console }: CliDeps): void {
 /** A refused or failed call as a message for a person, or the whole error for a program. */
 export function explain(
   error: unknown,
-  options: OutputOptions & { gateway: string },
+  address: Address,
+  options: OutputOptions,
   console: CliDeps['console'],
 ): Error {
   if (!(error instanceof SealError)) return error as Error;
@@ -87,8 +90,7 @@ export function explain(
     );
     return new CliError('');
   }
-  if (error.code === null)
-    return new CliError(`${options.gateway}: ${error.message}. Is the gateway running? See --gateway.`);
+  if (error.code === null) return unreached(address, error.message, '--gateway');
   const problems = Array.isArray(error.details.problems)
     ? error.details.problems.map((p) => `\n  ${String(p)}`).join('')
     : '';

@@ -1,13 +1,15 @@
 /** Asks the control listener of a running gateway, for the commands that show what is in force. */
 import type { Command } from 'commander';
 import { environment } from '../config.ts';
+import { addressOf, unreached } from './address.ts';
 import { CliError } from './output.ts';
 
-const DEFAULT_URL = 'http://127.0.0.1:8090';
 const TIMEOUT_MS = 10_000;
 
 export interface ControlOptions {
-  readonly control: string;
+  readonly control?: string;
+  /** Of gateway.yaml, which says where the listener is. */
+  readonly config?: string;
   readonly token?: string;
 }
 
@@ -16,8 +18,7 @@ export function controlOptions(command: Command): Command {
   return command
     .option(
       '--control <url>',
-      'control listener of the gateway (or SEAL_GATEWAY_CONTROL_URL)',
-      environment('SEAL_GATEWAY_CONTROL_URL') ?? DEFAULT_URL,
+      'control listener of the gateway; else SEAL_GATEWAY_CONTROL_URL, else network.control_bind_addr of the configuration',
     )
     .option('--token <jwt>', "an operator's token (or SEAL_GATEWAY_OPERATOR_TOKEN)");
 }
@@ -29,13 +30,13 @@ export interface ControlAnswer<T> {
 
 /** `isAnswer`: whether a body is what this path answers. Rejects with CliError. */
 export async function askControl<T>(
-  { control, token }: ControlOptions,
+  { control: given, config, token }: ControlOptions,
   path: string,
   isAnswer: (body: unknown) => body is T,
 ): Promise<ControlAnswer<T>> {
-  const url = URL.parse(`${control.replace(/\/$/, '')}${path}`);
-  if (url === null || !/^https?:$/.test(url.protocol))
-    throw new CliError(`--control ${control}: expected a URL, such as ${DEFAULT_URL}`);
+  const address = addressOf('control', { given, config });
+  const control = address.url;
+  const url = new URL(`${control.replace(/\/$/, '')}${path}`);
   const bearer = token ?? environment('SEAL_GATEWAY_OPERATOR_TOKEN');
   let response: Response;
   let body: unknown;
@@ -47,9 +48,7 @@ export async function askControl<T>(
     });
     body = await response.json();
   } catch (error) {
-    throw new CliError(
-      `${control}: ${reasonOf(error)}. Is the gateway running? --control names its control listener.`,
-    );
+    throw unreached(address, reasonOf(error), '--control');
   }
   if (response.status !== 200 || !isAnswer(body))
     throw new CliError(`${control}: ${messageOf(body, response.status)}`);

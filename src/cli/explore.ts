@@ -1,20 +1,15 @@
 /** `seal-gateway explore`: signs and sends one call of the explorer, and prints the slices of the reply. */
 import type { Command } from 'commander';
-import { argumentsOf, clientOf, explain, gatewayOptions } from './call.ts';
-import type { OutputOptions } from './output.ts';
+import { argumentsOf, clientOf, explain, type GatewayOptions, gatewayOptions } from './call.ts';
 import type { CliDeps } from './program.ts';
-import type { TokenOptions } from './token.ts';
 
-interface ExploreOptions extends TokenOptions, OutputOptions {
+interface ExploreOptions extends GatewayOptions {
   readonly apiSpec: string;
   readonly operation: string;
   readonly param?: string[];
   readonly paramsJson?: string;
   readonly field: string[];
   readonly hints?: boolean;
-  readonly gateway: string;
-  readonly key: string;
-  readonly token?: string;
 }
 
 const NAMES = { arg: '--param', argsJson: '--params-json' };
@@ -34,7 +29,7 @@ export function addExplore(program: Command, { console }: CliDeps): void {
     const { apiSpec: api_spec_id, operation: operation_id, param: arg, paramsJson: argsJson } = options;
     const given = { ...(arg !== undefined && { arg }), ...(argsJson !== undefined && { argsJson }) };
     const parameters = argumentsOf(given, NAMES);
-    const client = await clientOf(options);
+    const { client, address } = await clientOf(options);
     const include_hints = options.hints === true ? { include_hints: true } : {};
     try {
       const reply = await client.explore({
@@ -46,7 +41,7 @@ export function addExplore(program: Command, { console }: CliDeps): void {
       });
       console.out(`${JSON.stringify(options.output === 'json' ? reply : reply.result, null, 2)}\n`);
     } catch (error) {
-      throw explain(error, options, console);
+      throw explain(error, address, options, console);
     }
   });
 }

@@ -25,6 +25,7 @@ interface ImportOptions extends OutputOptions {
   readonly baseUrl?: string;
   readonly reference?: boolean;
   readonly prune?: boolean;
+  readonly pruneEdited?: boolean;
   readonly dryRun?: boolean;
   readonly exitCode?: boolean;
 }
@@ -57,7 +58,11 @@ export function addImport(program: Command, { console }: CliDeps): void {
     .option('--tenant <name>', 'tenant that the API and its tools belong to')
     .option('--base-url <url>', "where the API is; else as in the last run, or the document's first server")
     .option('--reference', 'of a URL: refer to it with its digest, instead of keeping a copy')
-    .option('--prune', 'remove the tools whose operations are not in the document any more')
+    .option(
+      '--prune',
+      'remove the tools whose operations are not in the document any more, or that --operations leaves out',
+    )
+    .option('--prune-edited', 'as --prune, also those that were edited by hand')
     .option('--dry-run', 'write nothing')
     .option('--exit-code', 'exit with 2 when something is changed, or would be')
     .action(async (document: string, options: ImportOptions) => {
@@ -78,7 +83,7 @@ export function addImport(program: Command, { console }: CliDeps): void {
         prefix: options.prefix ?? null,
         operations: options.operations ?? null,
         tenant: options.tenant ?? null,
-        prune: options.prune ?? false,
+        prune: options.pruneEdited ? 'all' : options.prune ? 'untouched' : 'nothing',
       });
       const files = directory.changed();
       const dry_run = options.dryRun ?? false;
@@ -86,7 +91,8 @@ export function addImport(program: Command, { console }: CliDeps): void {
       print(console, options, { dir, dry_run, ...imported, files }, textOf(dir, dry_run, files, imported));
       const has = (action: Action): boolean => imported.rows.some((row) => row.action === action);
       if (has('invalid')) throw new CliError('');
-      if (has('vanished')) throw new CliError('', EXIT.held);
+      // Who prunes and is refused must hear of it.
+      if (has('vanished') || (options.prune === true && has('unselected'))) throw new CliError('', EXIT.held);
       if (options.exitCode === true && files.length > 0) throw new CliError('', EXIT.changes);
     });
 }
@@ -175,6 +181,7 @@ const ACTIONS: readonly Action[] = [
   'kept',
   'removed',
   'vanished',
+  'unselected',
   'skipped',
   'invalid',
 ];

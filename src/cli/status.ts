@@ -25,6 +25,7 @@ export function addStatus(program: Command, deps: CliDeps): void {
         'Show what is in force in a running gateway: each manifest, its revision, and what is wrong',
       ),
   )
+    .option('--config <file>', 'gateway.yaml that says where the gateway is')
     .option('--watch', 'show it again at every change, until Ctrl-C')
     .action(async (options: StatusOptions) => {
       if (options.watch === true) return watch(options, deps, untilStopped());

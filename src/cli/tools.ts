@@ -1,20 +1,13 @@
 /** `seal-gateway tools`: what a token may call. */
 import type { Command } from 'commander';
-import { clientOf, explain, gatewayOptions } from './call.ts';
-import { type OutputOptions, print, table } from './output.ts';
+import { clientOf, explain, type GatewayOptions, gatewayOptions } from './call.ts';
+import { print, table } from './output.ts';
 import type { CliDeps } from './program.ts';
-import type { TokenOptions } from './token.ts';
-
-interface ToolsOptions extends TokenOptions, OutputOptions {
-  readonly gateway: string;
-  readonly key: string;
-  readonly token?: string;
-}
 
 export function addTools(program: Command, { console }: CliDeps): void {
   gatewayOptions(program.command('tools').description('List the tools that a token may call')).action(
-    async (options: ToolsOptions) => {
-      const client = await clientOf(options);
+    async (options: GatewayOptions) => {
+      const { client, address } = await clientOf(options);
       try {
         const tools = await client.listTools();
         const rows = tools.map((tool) => [
@@ -29,7 +22,7 @@ export function addTools(program: Command, { console }: CliDeps): void {
             : table([['NAME', 'KIND', 'ARGUMENTS', 'DESCRIPTION'], ...rows]);
         print(console, options, tools, text);
       } catch (error) {
-        throw explain(error, options, console);
+        throw explain(error, address, options, console);
       }
     },
   );

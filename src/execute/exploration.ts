@@ -4,7 +4,7 @@
  * names that it would not allow are never told.
  */
 import { GatewayError } from '../errors.ts';
-import { givenProblems } from '../openapi/given.ts';
+import { type Given, type GivenProblem, givenProblems } from '../openapi/given.ts';
 import { inputProperties } from '../openapi/input-schema.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { placeParameters } from '../openapi/place-parameters.ts';
@@ -49,9 +49,11 @@ export function prepareExploration(
   checkLimit(explored, operation);
   const queries = compileFields(fields);
   const { given, unknown } = placeParameters(operation, parameters);
+  const unfit = givenProblems(operation, given);
   const problems = [
     ...unknown.map((name) => unknownParameter(tool, operation, name)),
-    ...givenProblems(operation, given).map(({ message }) => message),
+    ...unfit.map(({ message }) => message),
+    ...fixedOnes(explored, given, unfit),
   ];
   if (problems.length > 0) throw invalid(problems[0]!, { problems });
   return {
@@ -120,6 +122,18 @@ function checkLimit(explored: ExploredApi, operation: Operation): void {
   throw new GatewayError('POLICY_COMMAND_NOT_ALLOWED', limit.reason, {
     details: { rule: `ApiSpec ${explored.api.name} explorer.${limit.field}` },
   });
+}
+
+/** Headers that any operation takes, and this API fixes: they are not the caller's. */
+function fixedOnes(
+  { api, fixes }: ExploredApi,
+  { headers = {} }: Given,
+  told: readonly GivenProblem[],
+): string[] {
+  return Object.keys(headers)
+    .filter(fixes)
+    .filter((name) => !told.some((one) => one.in === 'header' && one.name === name.toLowerCase()))
+    .map((name) => `header ${JSON.stringify(name)} is set by ApiSpec ${api.name}`);
 }
 
 function unknownParameter(tool: ExplorerTool, operation: Operation, name: string): string {

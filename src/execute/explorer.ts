@@ -7,7 +7,7 @@ import { abortError, unlessAborted } from './abort.ts';
 import { excerpt } from './excerpt.ts';
 import { type Place, upstreamError } from './exchange.ts';
 import { type Hints, nextPage, PROBES, type RelatedOperation } from './hints.ts';
-import { type ByteReply, sendForBytes } from './rest.ts';
+import { type ByteReply, replyExcerpt, sendForBytes } from './rest.ts';
 import { withRetry } from './retry.ts';
 import { retryAfterSeconds } from './retry-after.ts';
 import type { StepDeps } from './run.ts';
@@ -100,6 +100,9 @@ interface GoodReply extends Omit<ByteReply, 'body'> {
   excerpt(): string | null;
 }
 
+/** Bytes of an error reply that are parsed to show its beginning: some milliseconds at most. */
+const MAX_PARSED = 262_144;
+
 /** One attempt. */
 async function send(deps: ExplorerDeps, exploration: Exploration, signal: AbortSignal): Promise<GoodReply> {
   const { api, operation, request } = exploration;
@@ -113,7 +116,7 @@ async function send(deps: ExplorerDeps, exploration: Exploration, signal: AbortS
   const shown = () =>
     excerpt(beginning === null ? null : (mask?.text(beginning) ?? beginning), content_type, secrets);
   if (status >= 200 && status <= 299) return { ...reply, bytes: body, mask, excerpt: shown };
-  const said = shown();
+  const said = body.length <= MAX_PARSED ? replyExcerpt({ ...reply, body }, secrets) : shown();
   const seconds = retryAfterSeconds(headers['retry-after'], deps.clock.now());
   throw upstreamError('UPSTREAM_FAILED', placeOf(exploration), `answered ${status}`, {
     details: { status, ...(said !== null && { excerpt: said }) },

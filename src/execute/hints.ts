@@ -46,24 +46,27 @@ const FIELDS: readonly string[] = [
 export const PROBES: readonly Query[] = [...FIELDS, "$['@odata.nextLink']"].map(compileQuery);
 
 export interface Asked {
+  readonly api: { readonly base_url: URL };
   readonly operation: Operation;
   /** As the caller gave them. */
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 
-/** `probed` is what {@link PROBES} found. null: the reply names no next page. */
+/** `probed` is what {@link PROBES} found. null: the reply names no next page, or one that is not of this API. */
 export function nextPage(
   link: string | undefined,
   probed: readonly (string | number | null)[],
   asked: Asked,
 ): NextPage | null {
   const target = nextLink(link ?? '');
+  if (target !== null && isElsewhere(target, asked)) return null;
   if (target !== null) return { from: 'link', parameters: fromLink(target, asked), value: null };
   const found = probed.findIndex((value) => value !== null);
   const value = probed[found] ?? null;
   if (value === null) return null;
   const from = PROBES[found]!.text;
   if (typeof value === 'string' && isLink(value)) {
+    if (isElsewhere(value, asked)) return null;
     return { from, parameters: fromLink(value, asked), value: null };
   }
   return { from, parameters: fromValue(from, value, asked), value };
@@ -123,7 +126,13 @@ function nextLink(header: string): string | null {
 }
 
 function isLink(text: string): boolean {
-  return /^(?:https?:\/\/|\/|\?)/i.test(text);
+  return /^(?:[a-z][a-z0-9+.-]{0,30}:\/\/|\/|\?)/i.test(text);
+}
+
+/** What leads to another origin is not for this API's parameters, and no call would be let out there. */
+function isElsewhere(link: string, { api: { base_url } }: Asked): boolean {
+  const url = URL.parse(link, base_url.href);
+  return url !== null && url.origin !== base_url.origin;
 }
 
 /**
@@ -131,7 +140,7 @@ function isLink(text: string): boolean {
  * the link may repeat what the gateway itself has added, such as a key in the query.
  */
 function fromLink(link: string, asked: Asked): Readonly<Record<string, unknown>> | null {
-  const url = URL.parse(link, 'http://relative.invalid/');
+  const url = URL.parse(link, asked.api.base_url.href);
   if (url === null) return null;
   const changed = new Map<string, unknown>();
   for (const parameter of asked.operation.parameters) {

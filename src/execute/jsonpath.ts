@@ -3,7 +3,7 @@
  * evaluates code, reads anything but own properties of the value, or works longer than its limits
  * (docs/decisions/0004-jsonpath-engine.md).
  */
-import type { Allowance, Query } from '../snapshot/snapshot.ts';
+import type { Allowance, ListQuery, Query } from '../snapshot/snapshot.ts';
 import { compare, lengthOf } from './jsonpath-compare.ts';
 import {
   type Operand,
@@ -26,6 +26,40 @@ export function compileQuery(text: string): Query {
         ? selectFrom(startWalk(text, value), query, value)
         : selectWithin(allowance, text, query, value),
   };
+}
+
+/** As {@link compileQuery}, for a query that matches the elements of a list. */
+export function compileList(text: string): ListQuery {
+  const { segments } = parseQuery(text);
+  return { ...compileQuery(text), isAbsent: (value) => isAbsent(segments, value) };
+}
+
+/** Where a path says which elements it wants, what it does not find may be unwanted; what it names must be there. */
+function isAbsent([segment, ...rest]: readonly Segment[], value: unknown): boolean {
+  if (segment === undefined || value === null) return false;
+  const [selector, ...others] = segment.selectors;
+  if (segment.descendants || others.length > 0) return false;
+  switch (selector?.kind) {
+    case 'name': {
+      const found = member(value, selector.name);
+      return found === undefined || isAbsent(rest, found);
+    }
+    case 'index': {
+      const found = element(value, selector.index);
+      return found === undefined ? !isEmptyList(value) : isAbsent(rest, found);
+    }
+    case 'wildcard': {
+      if (typeof value !== 'object') return true;
+      const elements = Object.values(value);
+      return elements.length > 0 && elements.every((one) => isAbsent(rest, one));
+    }
+    default:
+      return typeof value !== 'object';
+  }
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 function selectWithin(allowance: Allowance, text: string, query: PathQuery, value: unknown): unknown[] {

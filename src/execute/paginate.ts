@@ -29,6 +29,7 @@ export async function readPages(
     const reply = await send(request);
     tally.pages += 1;
     const found = selectFrom(pages.collect, reply.value, 'paginate.collect');
+    if (count === 1 && found.length === 0) checkList(step, pages, reply);
     // A server that does not know the parameter answers with the same page for ever.
     const repeated = pages.next.kind === 'number' && found.length > 0 && isDeepStrictEqual(found, before);
     if (!repeated) for (const element of found) elements.push(element);
@@ -41,6 +42,22 @@ export async function readPages(
     request = next;
     before = found;
   }
+}
+
+/**
+ * A path that leads nowhere would look like a list that is empty. Later pages may do without: the path has been right
+ * before.
+ */
+function checkList(step: Step, { collect, allow_absent }: Pagination, reply: Reply): void {
+  const value = reply.value ?? null;
+  if (allow_absent || !collect.isAbsent(value)) return;
+  const excerpt = reply.excerpt();
+  throw upstreamError(
+    'UPSTREAM_FAILED',
+    placeOf(step),
+    `answered a first page in which ${collect.text} leads nowhere; where the API leaves an empty list out, paginate.allow_absent says so`,
+    { details: { status: reply.status, ...(excerpt !== null && { excerpt }) } },
+  );
 }
 
 interface Page {
@@ -93,10 +110,18 @@ function targetOf(step: Step, written: string, current: string): string {
   const from = origin + base + current;
   if (!URL.canParse(written, from)) throw unfit(step, 'it is no URL');
   const url = new URL(written, from);
+  if (!/^https?:$/.test(url.protocol)) {
+    const scheme =
+      url.protocol.length <= MAX_SCHEME ? `it is a ${url.protocol} URL, not one` : 'it is no URL';
+    throw unfit(step, `${scheme} of http`);
+  }
   if (url.origin !== origin) throw unfit(step, `it is at ${url.origin}`);
   if (!url.pathname.startsWith(`${base}/`)) throw unfit(step, 'it is not below the base URL');
   return url.pathname.slice(base.length) + url.search;
 }
+
+/** Characters of a scheme that a message shows. */
+const MAX_SCHEME = 20;
 
 function withQuery(values: StepValues, param: string, value: string | number): StepValues {
   return { ...values, query: { ...values.query, [param]: value } };

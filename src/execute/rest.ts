@@ -2,6 +2,7 @@
 import type { Mask } from '../credentials/mask.ts';
 import { type RequestSecrets, reveal } from '../credentials/secret.ts';
 import { GatewayError } from '../errors.ts';
+import { RESERVED_HEADERS } from '../openapi/reserved-headers.ts';
 import type { Api } from '../snapshot/snapshot.ts';
 import type { Egress } from './egress.ts';
 import { excerpt } from './excerpt.ts';
@@ -50,23 +51,6 @@ export interface ByteReply {
   /** Decoded. */
   readonly body: Buffer;
 }
-
-/** Set by the gateway or by the connection; nobody else's value is sent. */
-const RESERVED = new Set([
-  'host',
-  'content-length',
-  'transfer-encoding',
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'upgrade',
-  'expect',
-  'accept-encoding',
-  'user-agent',
-]);
 
 /** RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -130,6 +114,28 @@ async function decodeReply(raw: RawReply, place: Place, limit: number): Promise<
   return { status, headers, content_type: mediaType(headers['content-type']), body };
 }
 
+/** The beginning of a reply for a message, redacted by its fields where it is JSON. */
+export function replyExcerpt(
+  { headers, content_type, body }: ByteReply,
+  secrets: RequestSecrets | null,
+): string | null {
+  return excerpt(readMasked(body, headers, secrets).value, content_type, secrets);
+}
+
+/** A body without the credential that it may repeat; with a problem, the text of what says that it is something else. */
+function readMasked(
+  body: Buffer,
+  headers: RawReply['headers'],
+  secrets: RequestSecrets | null,
+): { readonly value: unknown; readonly problem: string | null } {
+  const mask = secrets?.mask ?? null;
+  const read = readBody(body, headers['content-type']);
+  if ('value' in read)
+    return { value: mask === null ? read.value : maskRead(read, body, mask), problem: null };
+  const plain = body.toString('utf8');
+  return { value: mask?.text(plain) ?? plain, problem: read.problem };
+}
+
 /** The reply as everybody may see it: an upstream that echoes a credential must not pass it on to the caller. */
 function readReply(
   { status, headers, content_type, body }: ByteReply,
@@ -137,24 +143,22 @@ function readReply(
   secrets: RequestSecrets | null = null,
 ): Reply {
   const mask = secrets?.mask ?? null;
-  const reply = (value: unknown): Reply => ({
+  const { value, problem } = readMasked(body, headers, secrets);
+  // Of an error reply the status is what matters; proxies label their pages as they like.
+  if (problem !== null && status < 400) {
+    const what = `answered ${status} with ${content_type} that ${problem}`;
+    throw upstreamError('UPSTREAM_FAILED', place, what, {
+      details: { status, excerpt: excerpt(value, content_type, secrets) },
+    });
+  }
+  return {
     status,
     headers: mask === null ? headers : maskHeaders(headers, mask),
     content_type,
     value,
     bytes: body.length,
     excerpt: () => excerpt(value, content_type, secrets),
-  });
-  const read = readBody(body, headers['content-type']);
-  if ('value' in read) return reply(mask === null ? read.value : maskRead(read, body, mask));
-  const plain = body.toString('utf8');
-  const text = mask?.text(plain) ?? plain;
-  // Of an error reply the status is what matters; proxies label their pages as they like.
-  if (status >= 400) return reply(text);
-  const what = `answered ${status} with ${content_type} that ${read.problem}`;
-  throw upstreamError('UPSTREAM_FAILED', place, what, {
-    details: { status, excerpt: excerpt(text, content_type, secrets) },
-  });
+  };
 }
 
 function maskHeaders(headers: RawReply['headers'], mask: Mask): RawReply['headers'] {
@@ -207,7 +211,7 @@ function headersOf(api: Api, request: UpstreamRequest, userAgent: string): Recor
   headers['user-agent'] = userAgent;
   if (request.secrets != null) {
     for (const [name, secret] of Object.entries(request.secrets.headers)) {
-      if (RESERVED.has(name)) {
+      if (RESERVED_HEADERS.has(name)) {
         throw new GatewayError('CREDENTIAL_UNAVAILABLE', `a credential cannot be sent as header ${name}`);
       }
       headers[name] = reveal(secret);
@@ -219,7 +223,7 @@ function headersOf(api: Api, request: UpstreamRequest, userAgent: string): Recor
 function addHeaders(headers: Record<string, string>, more: Readonly<Record<string, string>>): void {
   for (const given of Object.keys(more)) {
     const name = given.toLowerCase();
-    if (RESERVED.has(name)) continue;
+    if (RESERVED_HEADERS.has(name)) continue;
     const value = more[given] ?? '';
     if (!TOKEN.test(name)) {
       throw new GatewayError(

@@ -53,6 +53,12 @@ function checkShape(value: string, kind: TemplateKind, findings: Findings): void
       findings,
       'this is the same whatever the values are; write one expression, or blocks such as {{#if input.x}}yes{{/if}}',
     );
+  const no = kind === 'condition' ? /}}\s*(false|0|no|null)\s*{{/i.exec(value)?.[1] : undefined;
+  if (no !== undefined)
+    report(
+      findings,
+      `the text ${JSON.stringify(no)} counts as true, as any text does; leave the branch empty for false`,
+    );
 }
 
 function typesIn(text: string): readonly string[] {

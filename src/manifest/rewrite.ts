@@ -3,7 +3,7 @@
  * written, to the byte; of an exchanged one the comments stay, and whatever says the same as before.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Document, isMap, isScalar, Parser, parseDocument, stringify, type YAMLMap } from 'yaml';
+import { type Document, isMap, isScalar, Lexer, Parser, parseDocument, stringify, type YAMLMap } from 'yaml';
 import type { Identity } from './manifest.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -25,6 +25,16 @@ export function readManifest(text: string, file: string, identity: Identity): un
   const piece = piecesOf(text).find((one) => isOf(documentOf(one), file, identity));
   return piece === undefined ? null : documentOf(piece).toJS();
 }
+
+/** The comments that stand with a manifest, each with its `#`. */
+export function commentsIn(text: string, file: string, identity: Identity): string[] {
+  const piece = piecesOf(text).find((one) => isOf(documentOf(one), file, identity)) ?? '';
+  const tokens = [...new Lexer().lex(piece)];
+  // A mark goes before what is a value, whatever that begins with.
+  return tokens.filter((token, at) => token.startsWith('#') && tokens[at - 1] !== SCALAR);
+}
+
+const SCALAR = '\u001f';
 
 /**
  * The text with `manifest` as what it says of `identity`; null takes it out. The result is null when nothing is left in

@@ -61,7 +61,7 @@ export interface ApiSpecSpec {
   credential?: Credential;
   inject?: Inject;
   /**
-   * Headers of every request. Never a credential: that is what `credential` and `inject` are for.
+   * Headers of every request. Never a credential: that is what `credential` and `inject` are for. Not those that the gateway or the connection sets: Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Proxy-Connection, Proxy-Authorization, TE, Trailer, Upgrade, Expect, Accept-Encoding, User-Agent, and where the credential goes.
    */
   headers?: {
     [k: string]: string;
@@ -1375,7 +1375,7 @@ export interface Step {
     [k: string]: unknown;
   };
   /**
-   * Request headers; each text is a template. Never a credential.
+   * Request headers; each text is a template. Never a credential. Not those that the gateway or the connection sets: Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Proxy-Connection, Proxy-Authorization, TE, Trailer, Upgrade, Expect, Accept-Encoding, User-Agent, and where the credential goes.
    */
   headers?: {
     [k: string]: string;
@@ -1414,7 +1414,7 @@ export interface Step {
    */
   expect_status?: number[];
   /**
-   * Condition as a template: the step is skipped when it gives nothing, false, 0, or an empty text or list. Its variables then have no value, save for `defaults`, and its `status` is 0. With `for_each` it is asked once.
+   * Condition as a template: the step is skipped when it gives nothing, false, 0, or an empty text or list; any other text is true, `"false"` too. Its variables then have no value, save for `defaults`, and its `status` is 0. With `for_each` it is asked once.
    */
   when?: string | boolean;
   /**
@@ -1458,6 +1458,10 @@ export interface Step {
      * JSONPath to the elements of a page. The elements of all pages, as one list, are what `extract` sees.
      */
     collect: string;
+    /**
+     * The API leaves an empty list out: a first page in which `collect` leads nowhere is empty. Else the step fails there.
+     */
+    allow_absent?: boolean;
   };
 }
 /**

@@ -11,6 +11,7 @@ import {
   pointerTo,
   quote,
 } from './reference.ts';
+import { RESERVED_HEADERS } from './reserved-headers.ts';
 
 /** The styles of each place, its default first. */
 const STYLES: Readonly<Record<ParameterLocation, readonly ParameterStyle[]>> = {
@@ -20,8 +21,16 @@ const STYLES: Readonly<Record<ParameterLocation, readonly ParameterStyle[]>> = {
   cookie: ['form'],
 };
 
-/** OpenAPI 3.1 section 4.8.12.1: described elsewhere, so that a parameter of such a name is ignored. */
-const IGNORED_HEADERS: ReadonlySet<string> = new Set(['accept', 'content-type', 'authorization']);
+/**
+ * OpenAPI 3.1 section 4.8.12.1: described elsewhere, so that a parameter of such a name is ignored. So are those that
+ * no caller can give, since they are the gateway's to set.
+ */
+const IGNORED_HEADERS: ReadonlySet<string> = new Set([
+  'accept',
+  'content-type',
+  'authorization',
+  ...RESERVED_HEADERS,
+]);
 
 /** RFC 9110 section 5.6.2, which RFC 6265 takes for the names of cookies too. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;

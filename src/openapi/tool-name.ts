@@ -27,7 +27,11 @@ const VERBS: Readonly<Record<string, readonly [one: string, all: string]>> = {
  * what reads, and all that deletes is called so: patterns such as `*.list` and `*.delete` can be trusted.
  */
 const OWN_VERBS: Readonly<Record<string, ReadonlySet<string>>> = {
-  GET: new Set(['get', 'list', 'search', 'find', 'query', 'count', 'check', 'download', 'export', 'compare']),
+  GET: new Set([
+    ...['get', 'list', 'search', 'find', 'query', 'count', 'check', 'download', 'export', 'compare'],
+    // By GET against all advice, and no list for that.
+    ...['login', 'logout'],
+  ]),
   POST: new Set(['create', 'add', 'send', 'upload', 'search', 'query', 'invite', 'submit', 'run']),
   PUT: new Set(['add', 'set', 'replace', 'update', 'create', 'upload', 'enable', 'merge', 'lock']),
   PATCH: new Set(['update', 'rename', 'move']),

@@ -9,6 +9,7 @@ import type { Operation } from '../openapi/operation.ts';
 import { compileValuePattern, matchesAny } from '../policy/match.ts';
 import type { Api, CredentialRef, ExploredApi, Inject, Matcher } from '../snapshot/snapshot.ts';
 import { checkTransport } from './check-credential.ts';
+import { checkInject, checkSent } from './check-sent.ts';
 import { compileExplored } from './compile-explorer.ts';
 import { retryRule } from './compile-repeat.ts';
 import { type IndexFile, indexInline } from './document-cache.ts';
@@ -63,6 +64,8 @@ export function compileApi(
     allow_slash: (id) => matchesAny(matchers, id),
     retry: retryRule(spec.retry),
   };
+  checkSent({ headers: spec.headers ?? {} }, '/spec', api, problems);
+  checkInject(api, problems);
   const explored = compileExplored(spec, api, index.operations, problems);
   return { api, operations: index.operations, left_out, unchecked, explored };
 }

@@ -14,6 +14,7 @@ import {
   type Matcher,
   type UnavailableApi,
 } from '../snapshot/snapshot.ts';
+import { isFixed } from './fixed-parameters.ts';
 import { compileSchema } from './json-schema.ts';
 import type { Problems } from './problems.ts';
 
@@ -38,6 +39,7 @@ export function compileExplored(
     api,
     operations: fillable(operations, api),
     limit: (operation) => limitOf(api, operation, patterns, methods),
+    fixes: (name) => isFixed(api, { in: 'header', name }),
   };
 }
 
@@ -113,16 +115,9 @@ function limitOf(
  * a caller's to give, and not missing when no caller gives them.
  */
 function fillable(operations: ReadonlyMap<string, Operation>, api: Api): ReadonlyMap<string, Operation> {
-  const headers = new Set(Object.keys(api.headers));
-  if (api.inject.kind === 'header') headers.add(api.inject.name.toLowerCase());
-  const query = api.inject.kind === 'query' ? api.inject.name : null;
-  if (headers.size === 0 && query === null) return operations;
   return new Map(
     [...operations].map(([id, operation]) => {
-      const parameters = operation.parameters.filter(
-        (one) =>
-          !(one.in === 'header' && headers.has(one.name)) && !(one.in === 'query' && one.name === query),
-      );
+      const parameters = operation.parameters.filter((one) => !isFixed(api, one));
       const whole = parameters.length === operation.parameters.length;
       return [id, whole ? operation : Object.freeze({ ...operation, parameters })];
     }),

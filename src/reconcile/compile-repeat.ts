@@ -1,5 +1,5 @@
 /** What makes one step several requests: `retry`, `for_each` and `paginate`. */
-import { compileQuery } from '../execute/jsonpath.ts';
+import { compileList, compileQuery } from '../execute/jsonpath.ts';
 import type { Manifest, SpecOf } from '../manifest/manifest.ts';
 import { suggest } from '../manifest/suggest.ts';
 import { andList, quoted } from '../manifest/words.ts';
@@ -76,9 +76,10 @@ export function paginationOf(
     return null;
   }
   const next = nextPage(paginate, operation, at, problems);
-  const collect = problems.attempt(`${at}/collect`, 'bad-jsonpath', () => compileQuery(paginate.collect));
+  const collect = problems.attempt(`${at}/collect`, 'bad-jsonpath', () => compileList(paginate.collect));
   if (next === null || collect === null) return null;
-  return { next, collect, max_pages: paginate.max_pages ?? DEFAULT_MAX_PAGES };
+  const { max_pages = DEFAULT_MAX_PAGES, allow_absent = false } = paginate;
+  return { next, collect, max_pages, allow_absent };
 }
 
 function nextPage(

@@ -6,10 +6,12 @@ import { suggest } from '../manifest/suggest.ts';
 import { andList, quoted } from '../manifest/words.ts';
 import type { Operation } from '../openapi/operation.ts';
 import { literalOperation, unknownOperation } from '../openapi/request.ts';
-import type { Json, JsonObject, Query, Step, WorkflowTool } from '../snapshot/snapshot.ts';
+import type { Api, Json, JsonObject, Query, Step, WorkflowTool } from '../snapshot/snapshot.ts';
+import { checkSent } from './check-sent.ts';
 import type { CompiledApi } from './compile-api.ts';
 import { forEachOf, paginationOf, retryOf } from './compile-repeat.ts';
 import { compileTemplates, type StepTemplates } from './compile-templates.ts';
+import { isFixed } from './fixed-parameters.ts';
 import { type ArgumentsSchema, compileSchema, type Whole } from './json-schema.ts';
 import type { Hint, Problems } from './problems.ts';
 import { stagesOf } from './stages.ts';
@@ -104,11 +106,13 @@ function compileStep(
 ): Step | null {
   const pointer = `/spec/steps/${index}`;
   const api = apiOf(spec, written, pointer, problems, findApi);
-  const operation = api === null ? null : operationOf(written, api, pointer, problems);
+  const whole = api === null ? null : operationOf(written, api, pointer, problems);
   const extract = extractOf(written, pointer, problems);
   checkDefaults(written, pointer, problems);
-  if (api === null || operation === null) return null;
+  if (api === null || whole === null) return null;
+  const operation = withoutFixed(whole, written, api.api);
   checkParameters(written, operation, pointer, problems);
+  checkSent(written, pointer, api.api, problems);
   const paginate = paginationOf(written, operation, pointer, problems);
   const retry = retryOf(written, api.api, operation, pointer, problems);
   return {
@@ -192,6 +196,17 @@ function tellServer(
   if (server === null || !URL.canParse(server) || new URL(server).origin === api.base_url.origin) return;
   const message = `the document sends ${id} to ${new URL(server).origin}, but ApiSpec ${api.name} calls ${api.base_url.origin}`;
   problems.warn(pointer, 'other-server', message, 'use an ApiSpec of its own, with that base_url');
+}
+
+/** The operation without the parameters that the API sets itself, unless the step gives them: none of those is missing. */
+function withoutFixed(operation: Operation, { headers = {} }: WrittenStep, api: Api): Operation {
+  const given = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
+  const inject: Api['inject'] = api.credential.kind === 'none' ? { kind: 'bearer' } : api.inject;
+  const parameters = operation.parameters.filter(
+    (one) => !isFixed({ ...api, inject }, one) || (one.in === 'header' && given.has(one.name)),
+  );
+  const isWhole = parameters.length === operation.parameters.length;
+  return isWhole ? operation : Object.freeze({ ...operation, parameters: Object.freeze(parameters) });
 }
 
 /** What would fail on every call is told now. */

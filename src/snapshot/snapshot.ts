@@ -37,6 +37,12 @@ export interface Query {
   select(value: unknown, allowance?: Allowance): unknown[];
 }
 
+/** Of the elements of a list. */
+export interface ListQuery extends Query {
+  /** Whether the place where the list should be is not in the value at all: an empty list and null are there. */
+  isAbsent(value: unknown): boolean;
+}
+
 /** Nodes that several queries of one caller may visit together. */
 export interface Allowance {
   visits: number;
@@ -137,7 +143,9 @@ export interface Pagination {
   readonly next: NextPage;
   readonly max_pages: number;
   /** The elements of one page. */
-  readonly collect: Query;
+  readonly collect: ListQuery;
+  /** A first page without the list is an empty one. */
+  readonly allow_absent: boolean;
 }
 
 /** One HTTP request of a workflow, or several alike: for each element of a list, or for each page. */
@@ -222,6 +230,8 @@ export interface ExploredApi {
   readonly operations: ReadonlyMap<string, Operation>;
   /** What keeps an operation from being explored; null: nothing of the ApiSpec does. */
   limit(operation: Operation): ExploreLimit | null;
+  /** Whether a header, in any case, is set by the ApiSpec or its credential, and no caller's. */
+  readonly fixes: (header: string) => boolean;
 }
 
 export interface ExploreLimit {

@@ -23,6 +23,8 @@ const DOCUMENT = {
           { name: 'limit', in: 'query', schema: { type: 'integer' } },
           { name: 'X-Trace', in: 'header', schema: { type: 'string' } },
           { name: 'X-Version', in: 'header', required: true, schema: { type: 'string' } },
+          { name: 'User-Agent', in: 'header', required: true, schema: { type: 'string' } },
+          { name: 'session', in: 'cookie', schema: { type: 'string' } },
         ],
       },
       post: { operationId: 'createCustomer', requestBody: { content: { 'application/json': {} } } },
@@ -88,6 +90,8 @@ beforeAll(async () => {
         });
       case 'failing':
         return json({ error: 'no', hint: `Bearer ${KEY}`, more: 'x'.repeat(100_000) }, 500);
+      case 'fields':
+        return json({ error: 'no such customer', token: 'abcdefgh', trace: { password: 'x', id: 7 } }, 422);
       case 'missing':
         return json({ error: 'there is no such thing' }, 404);
       case 'redirect':
@@ -160,6 +164,11 @@ function manifests() {
   return [
     api('crm'),
     api('own', {}, 'acme'),
+    api('fixed', {
+      headers: { 'X-Version': '2', Accept: 'text/fixed' },
+      credential: { static_ref: { key: 'crm', field: 'key' } },
+      inject: { header: { name: 'Cookie', prefix: 'session=' } },
+    }),
     api('closed', { explorer: { operations: [] } }),
     api('writable', { explorer: { operations: ['*Customer'], methods: ['POST', 'DELETE'] } }),
     api('walled', { egress: { allow_private: false } }),
@@ -192,10 +201,24 @@ function manifests() {
         steps: [{ name: 'only', operation_id: 'listCustomers', headers: { 'X-Version': '2' } }],
       },
     },
+    {
+      kind: 'ToolWorkflow',
+      name: 'replies.get',
+      spec: {
+        description: 'A reply.',
+        api_spec: 'crm',
+        input_schema: { type: 'object', properties: { kind: { type: 'string' } } },
+        steps: [{ name: 'only', operation_id: 'getReply', path_params: { kind: '{{input.kind}}' } }],
+      },
+    },
     { kind: 'Tenant', name: 'acme', spec: { display_name: 'Acme' } },
     context('main', {
       deny_list: ['api.explore:crm:listSecrets'],
-      capabilities: [{ tool_pattern: 'api.explore' }, { tool_pattern: 'customers.*' }],
+      capabilities: [
+        { tool_pattern: 'api.explore' },
+        { tool_pattern: 'customers.*' },
+        { tool_pattern: 'replies.*' },
+      ],
     }),
     context('narrow', {
       capabilities: [
@@ -546,6 +569,21 @@ describe('what the caller got wrong is told before anything is sent', () => {
       { ...LIST, parameters: { header: { authorization: 'x' } } },
       /no header parameter "authorization"/,
     ],
+    [
+      'a header of the connection that the document describes',
+      { ...LIST, parameters: { 'User-Agent': 'mine' } },
+      /no parameter "User-Agent"/,
+    ],
+    [
+      'a header that any operation takes, where the ApiSpec fixes it',
+      { ...LIST, api_spec_id: 'fixed', parameters: { header: { ACCEPT: 'text/mine' } } },
+      /^header "ACCEPT" is set by ApiSpec fixed$/,
+    ],
+    [
+      'a cookie, where the credential goes into them',
+      { ...LIST, api_spec_id: 'fixed', parameters: { cookie: { session: 'mine' } } },
+      /no cookie parameter "session"/,
+    ],
     ['a missing one', { ...LIST, operation_id: 'getCustomer' }, /needs the path parameter "id"/],
     ['a body where there is none', { ...LIST, parameters: { body: 1 } }, /takes no body/],
     [
@@ -619,8 +657,18 @@ describe('what the upstream got wrong', () => {
       status: 404,
       excerpt: '{"error":"there is no such thing"}',
     });
+    // By its fields, as the error of a step of a workflow.
+    const fields =
+      '{"error":"no such customer","token":"[redacted]","trace":{"password":"[redacted]","id":7}}';
+    expect((await explore(reply('fields'))).body.error?.details).toMatchObject({ excerpt: fields });
+    const step = await call('replies.get', { arguments: { kind: 'fields' } });
+    expect(step.body.error?.details).toMatchObject({ status: 422, excerpt: fields });
     const answer = await explore(reply('failing'));
-    expect(answer.body.error?.details).toMatchObject({ status: 500, excerpt: '[redacted]' });
+    expect(answer.body.error?.details).toMatchObject({
+      status: 500,
+      excerpt: expect.stringMatching(/^\{"error":"no","hint":"\[redacted\]","more":"x+/),
+    });
+    expect(JSON.stringify(answer.body.error?.details).length).toBeLessThan(1_000);
     expect(JSON.stringify([answer.body, await gateway.eventsOf(answer)])).not.toContain(KEY);
   });
 
@@ -663,13 +711,14 @@ describe('GET /v1/tools', () => {
       ['api.explore', undefined],
       ['customers.list', true],
       ['customers.whole', undefined],
+      ['replies.get', undefined],
     ]);
     expect(tools[0]).toMatchObject({
       kind: 'explorer',
       input_schema: {
         required: ['api_spec_id', 'operation_id', 'fields'],
         properties: {
-          api_spec_id: { enum: ['crm', 'flaky', 'hasty', 'keyed', 'walled', 'writable'] },
+          api_spec_id: { enum: ['crm', 'fixed', 'flaky', 'hasty', 'keyed', 'walled', 'writable'] },
           operation_id: {
             description: expect.stringContaining(
               'Of crm: listCustomers, getCustomer, getReply, headReply. Of',

@@ -14,12 +14,14 @@ const probedIn = (value: unknown): (string | number | null)[] =>
     return typeof found === 'string' || typeof found === 'number' ? found : null;
   });
 
+const api = { base_url: new URL('https://api.example/v1') };
+
 const next = (operation: Operation, reply: unknown, parameters: Record<string, unknown> = {}) =>
-  nextPage(undefined, probedIn(reply), { operation, parameters });
+  nextPage(undefined, probedIn(reply), { api, operation, parameters });
 
 describe('the Link header', () => {
   const follow = (link: string, parameters: Record<string, unknown> = {}) =>
-    nextPage(link, [], { operation: query('page', 'per_page', 'q'), parameters });
+    nextPage(link, [], { api, operation: query('page', 'per_page', 'q'), parameters });
 
   test.each([
     ['<https://api.example/a?page=2>; rel="next"', { page: '2' }],
@@ -57,6 +59,18 @@ describe('the Link header', () => {
     });
   });
 
+  test.each([
+    'https://other.example/a?page=2',
+    'http://api.example/a?page=2',
+    'https://api.example:8443/a?page=2',
+    '//other.example/a?page=2',
+    'javascript:1?page=2',
+    'ftp://api.example/a?page=2',
+  ])('to %s is not offered: it is another origin', (url) => {
+    expect(follow(`<${url}>; rel="next"`)).toBeNull();
+    if (!url.startsWith('javascript')) expect(next(query('page'), { next: url })).toBeNull();
+  });
+
   test('of many kilobytes is read at once', () => {
     // Were the time quadratic, the test would not end.
     for (const link of ['<', '<x>; rel="', '<x>; rel=', '; rel='])
@@ -68,7 +82,7 @@ describe('fields of the reply', () => {
   test.each<[string, string[], unknown, unknown]>([
     ['a link', ['page'], { next: 'https://api.example/a?page=2&key=x' }, { page: '2' }],
     ['a link below links', ['offset'], { _links: { next: { href: '/a?offset=20' } } }, { offset: '20' }],
-    ['of OData', ['$skip'], { '@odata.nextLink': 'https://x.example/a?$skip=50' }, { $skip: '50' }],
+    ['of OData', ['$skip'], { '@odata.nextLink': 'https://api.example/a?$skip=50' }, { $skip: '50' }],
     ['a page', ['page'], { meta: { next_page: 4 } }, { page: 4 }],
     ['a page as text', ['pageNumber', 'cursor'], { next_page: '4' }, { pageNumber: '4' }],
     ['a cursor', ['limit', 'cursor'], { response_metadata: { next_cursor: 'abc=' } }, { cursor: 'abc=' }],

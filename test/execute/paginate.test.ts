@@ -159,11 +159,68 @@ describe('pages', () => {
   });
 });
 
+describe('a first page without the list', () => {
+  const ask = async (body: Answer['body'], collect: string, more: object = {}) => {
+    const { url, asked } = await serve(() => (body === undefined ? { status: 204 } : { body }));
+    const paginate = { next: '$.next', param: 'cursor', collect, ...more };
+    return { output: run(await toolOf({ crm: url }, list(paginate))).output, asked };
+  };
+
+  it.each<[Answer['body'], string]>([
+    [{ items: [{ id: 1 }] }, '$.itmes[*]'],
+    [{ kind: 'list' }, '$.items[*]'],
+    [{ data: {} }, '$.data.items[*]'],
+    [{ items: 'none' }, '$.items[*]'],
+    [{ items: [{ id: 1 }, { id: 2 }] }, '$.items[*].nme'],
+    [{ items: 7 }, '$.items[?@.id]'],
+    [[{ id: 1 }], '$[1].items[*]'],
+    ['no JSON at all', '$[*]'],
+  ])('fails: %j by %s', async (body, collect) => {
+    const { output, asked } = await ask(body, collect);
+    const error = await rejection(output);
+    expect(error.name).toBe('UPSTREAM_FAILED');
+    expect(error.message).toMatch(/^step a: GET \S+ answered a first page in which /);
+    expect(error.message).toContain(`${collect} leads nowhere; where the API leaves an empty list out, `);
+    expect(error.details).toMatchObject({ step: 'a', status: 200, excerpt: expect.any(String) });
+    expect(asked).toHaveLength(1);
+    expect(await (await ask(body, collect, { allow_absent: true })).output).toMatchObject({
+      ids: [],
+      truncated: false,
+    });
+  });
+
+  it.each<[Answer['body'], string]>([
+    [{ items: [] }, '$.items[*]'],
+    [{ items: {} }, '$.items[*]'],
+    [{ items: null }, '$.items[*]'],
+    [{ data: null }, '$.data.items[*]'],
+    [{ items: [] }, '$.items[*].id'],
+    [{ items: [{ open: false }] }, '$.items[?@.open].id'],
+    [{ items: [1] }, '$.items[1:]'],
+    [{ a: { items: [] } }, '$..items[*]'],
+    [[], '$[*]'],
+    [[], '$[0].items[*]'],
+    [undefined, '$.items[*]'],
+  ])('is empty where the list is: %j by %s', async (body, collect) => {
+    expect(await (await ask(body, collect)).output).toEqual({ ids: [], truncated: false });
+  });
+
+  it('is another thing than a later one', async () => {
+    const { url } = await serve(({ url: asked }) => ({
+      body: asked.includes('cursor') ? {} : { data: [{ id: 1 }], next: 'c' },
+    }));
+    const tool = await toolOf({ crm: url }, list({ next: '$.next', param: 'cursor' }));
+    expect(await run(tool).output).toEqual({ ids: [1], truncated: false });
+  });
+});
+
 describe('a next page elsewhere', () => {
   it.each([
     ['another origin', 'http://evil.example/things?page=2', 'it is at http://evil.example'],
     ['another port', 'http://127.0.0.1:1/v1/things', 'it is at http://127.0.0.1:1'],
-    ['another scheme', 'file:///v1/things', 'it is at null'],
+    ['another scheme', 'file:///v1/things', 'it is a file: URL, not one of http'],
+    ['a script', 'javascript:1', 'it is a javascript: URL, not one of http'],
+    ['a scheme without end', `${'x'.repeat(9_000)}:1`, 'it is no URL of http'],
     ['a metadata service', '//169.254.169.254/v1/things', 'it is at http://169.254.169.254'],
     ['above the base URL', '/v2/things', 'it is not below the base URL'],
     ['above it by dots', '../../v1/../admin', 'it is not below the base URL'],

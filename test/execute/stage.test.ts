@@ -182,6 +182,7 @@ describe('when', () => {
     [false, {}, false],
     ['{{input.x}}', { x: 1 }, true],
     ['{{input.x}}', { x: 'no' }, true],
+    ['{{input.x}}', { x: 'false' }, true],
     ['{{input.x}}', { x: {} }, true],
     ['{{input.x}}', {}, false],
     ['{{input.x}}', { x: null }, false],

@@ -155,3 +155,20 @@ describe('problems', () => {
     ).toHaveLength(1);
   });
 });
+
+describe('a condition', () => {
+  const said = (text: string) => inspectTemplate(text, 'condition').problems.map(({ message }) => message);
+
+  it.each(['false', '0', 'null', 'no', 'False'])('that answers %s by a text would be true', (no) => {
+    const message = `the text "${no}" counts as true, as any text does; leave the branch empty for false`;
+    expect(said(`{{#if input.a}}yes{{else}} ${no} {{/if}}`)).toEqual([message]);
+    expect(said(`{{#if input.a}}{{#if input.b}}${no}{{/if}}{{/if}}`)).toEqual([message]);
+  });
+
+  it.each([
+    '{{input.a}}',
+    '{{#if input.a}}yes{{/if}}',
+    '{{default input.a false}}',
+    '{{#if input.a}}nothing{{/if}}',
+  ])('%s is one', (text) => expect(said(text)).toEqual([]));
+});

@@ -19,8 +19,6 @@ const pages = [
     .map((path) => `docs/${path}`),
 ];
 const readme = readText('README.md');
-// It is the default of --gateway.
-delete process.env.SEAL_GATEWAY_URL;
 const program = createProgram({
   startGateway: () => Promise.reject(new Error('no gateway is started here')),
   console: { out: () => {}, err: () => {} },

@@ -50,6 +50,9 @@ describe('the name of one operation', () => {
     ['GET /pets/findByStatus findPetsByStatus', 'pets.find_by_status'],
     ['POST /chat.postMessage chat_postMessage', 'chat.post_message'],
     ['POST /search search', 'search'],
+    ['GET /user/login loginUser', 'user.login'],
+    ['GET /user/logout logoutUser', 'user.logout'],
+    ['GET /logins getLogins', 'logins.get'],
     // Ids that begin with the resource.
     ['POST /customers customers_create', 'customers.create'],
     ['POST /customers/{id}/note note_create', 'customers.note.create'],

@@ -67,9 +67,18 @@ export function writeFingerprint(fields: Fields): string {
 export type Remembered = (pointer: string) => string | null;
 
 export function readFingerprint(text: string): Remembered {
-  const pairs = text.match(new RegExp(`.{${2 * DIGITS}}`, 'g')) ?? [];
-  const known = new Map(pairs.map((pair) => [pair.slice(0, DIGITS), pair.slice(DIGITS)]));
+  const known = new Map(pairsOf(text).map((pair) => [pair.slice(0, DIGITS), pair.slice(DIGITS)]));
   return (pointer) => known.get(digest(pointer)) ?? null;
+}
+
+/** How many fields were written and are there no more. */
+export function takenOut(fields: Fields, text: string): number {
+  const names = new Set([...fields.keys()].map(digest));
+  return pairsOf(text).filter((pair) => !names.has(pair.slice(0, DIGITS))).length;
+}
+
+function pairsOf(text: string): readonly string[] {
+  return text.match(new RegExp(`.{${2 * DIGITS}}`, 'g')) ?? [];
 }
 
 /** Of a value, whatever the order of its keys. */

@@ -3,10 +3,7 @@ import { posix } from 'node:path';
 import type { Manifest, SpecOf } from '../../manifest/manifest.ts';
 import { treeFile } from '../../manifest/tree.ts';
 import type { DocumentIndex } from '../../openapi/index-document.ts';
-import type { Operation } from '../../openapi/operation.ts';
-import { derivedId } from '../../openapi/path-template.ts';
-import { compileValuePattern, matchesAny } from '../../policy/match.ts';
-import type { Matcher } from '../../snapshot/snapshot.ts';
+import type { Operation, Parameter } from '../../openapi/operation.ts';
 import { CliError } from '../output.ts';
 import { OPTIONS, SOURCE, STATE } from './annotations.ts';
 import { apiManifest, credentialHint } from './api-manifest.ts';
@@ -14,6 +11,7 @@ import type { Directory } from './directory.ts';
 import { COMMENT, writeYaml } from './edit-yaml.ts';
 import { renewManifest } from './renew-manifest.ts';
 import type { ImportRequest, Row } from './request.ts';
+import { selectOperations } from './select-operations.ts';
 
 export interface ImportedApi {
   readonly name: string;
@@ -21,7 +19,10 @@ export interface ImportedApi {
   /** Which operations become tools that are not yet. */
   readonly isWanted: (operation: Operation) => boolean;
   readonly title: string;
+  /** Where its credential goes, once somebody has said so. */
+  readonly credential: Pick<Parameter, 'in' | 'name'> | null;
   readonly row: Row;
+  readonly warnings: readonly string[];
 }
 
 /** Puts document and ApiSpec into the directory. Throws CliError when they cannot be made. */
@@ -38,6 +39,7 @@ export function importApi(
   const options = optionsOf(existing);
   const prefix = request.prefix ?? options.prefix ?? name;
   const operations = request.operations ?? options.operations ?? ['*'];
+  const { isWanted, stale } = selectOperations(operations, options.operations ?? ['*'], index);
   const own_base_url = request.base_url ?? options.base_url ?? null;
   const base_url = own_base_url ?? index.server;
   if (base_url === null || !/^https?:/i.test(base_url))
@@ -64,30 +66,18 @@ export function importApi(
     return { action: 'updated', note: ['the document', merged.note].filter(Boolean).join('; ') };
   }
   return {
-    ...{ name, prefix, title: index.title },
-    isWanted: selector(operations),
+    ...{ name, prefix, title: index.title, credential: credentialPlaceOf(existing) },
+    isWanted,
     row: { ...place, ...written },
+    warnings: stale.map((text) => `--operations ${JSON.stringify(text)} names no operation of it any more`),
   };
 }
 
-/** Whether one of the patterns names an operation, by id or method and path, and none that begins with `!` does. */
-function selector(patterns: readonly string[]): (operation: Operation) => boolean {
-  const [without, wanted] = [true, false].map((not) =>
-    patterns.filter((text) => text.startsWith('!') === not).map((text) => patternOf(text.replace(/^!/, ''))),
-  ) as [Matcher[], Matcher[]];
-  return ({ id, method, path }) => {
-    const names = [id, derivedId(method, path)];
-    const isNamed = (matchers: readonly Matcher[]) => names.some((name) => matchesAny(matchers, name));
-    return (wanted.length === 0 || isNamed(wanted)) && !isNamed(without);
-  };
-}
-
-function patternOf(text: string): Matcher {
-  try {
-    return compileValuePattern(text);
-  } catch (error) {
-    throw new CliError(`--operations: ${(error as Error).message}`);
-  }
+function credentialPlaceOf(existing: Manifest | null): ImportedApi['credential'] {
+  const { credential, inject } = (existing?.spec ?? {}) as Partial<SpecOf<'ApiSpec'>>;
+  if (credential === undefined || credential.none !== undefined) return null;
+  if (inject?.query !== undefined) return { in: 'query', name: inject.query.name };
+  return inject?.header === undefined ? null : { in: 'header', name: inject.header.name.toLowerCase() };
 }
 
 /** The ApiSpec that was made of this file or URL before. */

@@ -23,9 +23,12 @@ export async function importDocument(directory: Directory, request: ImportReques
     api: api.name,
     prefix: api.prefix,
     rows: checked.sort((a, b) => (order(a) < order(b) ? -1 : 1)),
-    warnings: index.problems
-      .filter(({ operation_id }) => operation_id === null)
-      .map(({ pointer, message }) => `${pointer === '' ? 'the document' : pointer}: ${message}`),
+    warnings: [
+      ...api.warnings,
+      ...index.problems
+        .filter(({ operation_id }) => operation_id === null)
+        .map(({ pointer, message }) => `${pointer === '' ? 'the document' : pointer}: ${message}`),
+    ],
   };
 }
 

@@ -8,6 +8,7 @@ import { toolNames } from '../../openapi/tool-name.ts';
 import { OPERATION } from './annotations.ts';
 import type { Directory } from './directory.ts';
 import { COMMENT, writeYaml } from './edit-yaml.ts';
+import { handEdits } from './hand-edits.ts';
 import { type ImportedApi, topOf } from './import-api.ts';
 import { renewManifest } from './renew-manifest.ts';
 import type { ImportRequest, Row } from './request.ts';
@@ -26,15 +27,25 @@ export function importTools(
   const origins = originsOf(operations);
   const make = (operation: Operation, name: string) =>
     toolManifest(document, operation, {
-      ...{ name, api: api.name, title: api.title },
+      ...{ name, api: api.name, title: api.title, credential: api.credential },
       origin: origins.get(operation)!,
     });
-  const renewed = known.map(({ operation, manifest }): Row => {
+  const renew = ({ operation, manifest }: Known): Row => {
     const { name, file } = manifest;
     const made = make(operation, name);
     const base = { kind: 'ToolWorkflow', name, file, operation: callOf(operation) } as const;
     if ('value' in made) return { ...base, ...renewManifest(directory, manifest, made.value) };
     return { ...base, action: 'kept', note: `the document has changed, and ${made.skip}` };
+  };
+  const renewed = known.map((one): Row => {
+    if (api.isWanted(one.operation)) return renew(one);
+    const pruned = prune(directory, request, one.manifest, 'left out by --operations');
+    const base = { kind: 'ToolWorkflow', operation: callOf(one.operation) } as const;
+    if (pruned.action === 'removed') return { ...base, ...pruned };
+    // It is still in force, and must fit the document.
+    const { action, note } = renew(one);
+    const notes = [pruned.note, ...(action === 'unchanged' ? [] : [note])];
+    return { ...base, ...pruned, action: 'unselected', note: notes.join('; ') };
   });
   const have = new Set(known.map(({ operation }) => operation));
   const fresh = operations.filter((operation) => !have.has(operation) && api.isWanted(operation));
@@ -48,7 +59,11 @@ export function importTools(
     directory.put(file, writeYaml(made.value, COMMENT));
     return { ...base, action: 'created', file, note: '' };
   });
-  return [...renewed, ...created, ...gone.map((manifest) => vanished(directory, request, api, manifest))];
+  const vanished = gone.map((manifest): Row => {
+    const pruned = prune(directory, request, manifest, 'not in the document any more');
+    return { kind: 'ToolWorkflow', operation: originIn(manifest, api), ...pruned };
+  });
+  return [...renewed, ...created, ...vanished];
 }
 
 function callOf({ method, path }: Operation): string {
@@ -70,15 +85,18 @@ function originsOf(operations: readonly Operation[]): Map<Operation, string> {
   );
 }
 
-/** The manifests that earlier imports of this API made, whatever they are called now and wherever they are. */
-function importedTools({ set }: Directory, { tenant }: ImportRequest, { name }: ImportedApi): Manifest[] {
-  return [...set.found.values()].flatMap(({ manifest }) =>
-    manifest?.kind === 'ToolWorkflow' &&
-    manifest.tenant === tenant &&
-    manifest.annotations[OPERATION]?.startsWith(`${name} `) === true
-      ? [manifest]
-      : [],
-  );
+/**
+ * The manifests that earlier imports of this API made, whatever they are called now and wherever they are. Throws
+ * CliError for one that is not valid: it would be made a second time, under another name.
+ */
+function importedTools(directory: Directory, { tenant }: ImportRequest, { name }: ImportedApi): Manifest[] {
+  return [...directory.set.found.values()].flatMap(({ identity, manifest, part }) => {
+    const isOurs =
+      identity.kind === 'ToolWorkflow' &&
+      identity.tenant === tenant &&
+      (manifest ?? part)?.annotations[OPERATION]?.startsWith(`${name} `) === true;
+    return isOurs ? (directory.find(identity) ?? []) : [];
+  });
 }
 
 /** A manifest, and the operation that it was made of. Several may be of one: people copy what they vary. */
@@ -127,11 +145,21 @@ function namesFor(
   return new Map([...names, ...others]);
 }
 
-function vanished(directory: Directory, { prune }: ImportRequest, api: ImportedApi, manifest: Manifest): Row {
+/** Removes what nobody wants any more, when that is asked for; what people have put in, only when that is meant too. */
+function prune(
+  directory: Directory,
+  request: ImportRequest,
+  manifest: Manifest,
+  why: string,
+): Pick<Row, 'name' | 'file' | 'note'> & { action: 'removed' | 'vanished'; edited: string[] } {
   const { name, file } = manifest;
-  const base = { kind: 'ToolWorkflow', name, file, operation: originIn(manifest, api) } as const;
-  if (!prune)
-    return { ...base, action: 'vanished', note: 'not in the document any more; --prune removes it' };
+  const edited = handEdits(manifest, directory.bytesOf(file)!.toString('utf8'));
+  const held = edited.length === 0 ? '' : `edited by hand (${edited.join(', ')})`;
+  const base = { name, file, edited };
+  if (request.prune === 'nothing' || (request.prune === 'untouched' && edited.length > 0)) {
+    const how = held === '' ? '--prune removes it' : `${held}: --prune-edited removes it`;
+    return { ...base, action: 'vanished', note: `${why}; ${how}` };
+  }
   directory.remove(manifest);
-  return { ...base, action: 'removed', note: 'not in the document any more' };
+  return { ...base, action: 'removed', note: [why, held].filter(Boolean).join('; ') };
 }

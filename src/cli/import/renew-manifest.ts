@@ -3,6 +3,7 @@ import type { Manifest } from '../../manifest/manifest.ts';
 import { OPERATION, OPTIONS, SOURCE, STATE } from './annotations.ts';
 import type { Directory } from './directory.ts';
 import { readFingerprint } from './fingerprint.ts';
+import { fieldName } from './hand-edits.ts';
 import { mergeManifest } from './merge.ts';
 import type { Row } from './request.ts';
 
@@ -34,7 +35,7 @@ export function renewManifest(
   );
   if (edits.length + notes.length > 0) directory.edit(existing, [...edits, ...notes]);
   const said = (what: string, fields: readonly string[]): string[] =>
-    fields.length === 0 ? [] : [`${what}: ${fields.map(shown).join(', ')}`];
+    fields.length === 0 ? [] : [`${what}: ${fields.map(fieldName).join(', ')}`];
   const [first] = notes;
   if (updated.length + kept.length === 0 && first !== undefined && first.path.at(-1) !== STATE)
     return { action: 'updated', note: CHANGED_NOTES[first.path.at(-1)!]! };
@@ -45,10 +46,4 @@ export function renewManifest(
     ...said('kept as edited by hand, though the document has changed it', kept),
   ];
   return { action: updated.length > 0 ? 'updated' : 'kept', note: note.join('; ') };
-}
-
-/** `/spec/input_schema/properties/id` as people call it. */
-function shown(pointer: string): string {
-  const path = pointer.replace(/^\/(spec|metadata)\//, '').replace('input_schema/properties/', 'input.');
-  return path.replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~');
 }

@@ -16,7 +16,8 @@ export interface ImportRequest {
   readonly prefix: string | null;
   readonly operations: readonly string[] | null;
   readonly tenant: string | null;
-  readonly prune: boolean;
+  /** `all`: also what was edited by hand. */
+  readonly prune: 'nothing' | 'untouched' | 'all';
 }
 
 export type Action =
@@ -29,6 +30,8 @@ export type Action =
   | 'removed'
   /** Its operation is not in the document any more; it stays until somebody prunes. */
   | 'vanished'
+  /** `--operations` leaves its operation out; it stays, and up to date, until somebody prunes. */
+  | 'unselected'
   /** The gateway would not take it. */
   | 'invalid';
 
@@ -41,6 +44,8 @@ export interface Row {
   readonly operation: string | null;
   readonly file: string | null;
   readonly note: string;
+  /** Of a manifest that pruning removes, or would: what was edited by hand, in words. */
+  readonly edited?: readonly string[];
 }
 
 export interface Imported {

@@ -2,7 +2,7 @@
 import { API_VERSION } from '../../manifest/kind.ts';
 import { secretIn } from '../../manifest/secret-scan.ts';
 import { type InputProperty, inputProperties, inputSchema } from '../../openapi/input-schema.ts';
-import type { Operation } from '../../openapi/operation.ts';
+import type { Operation, Parameter } from '../../openapi/operation.ts';
 import { derivedId } from '../../openapi/path-template.ts';
 import { OPERATION, STATE } from './annotations.ts';
 import { fieldsOf, writeFingerprint } from './fingerprint.ts';
@@ -14,6 +14,8 @@ export interface ToolPlace {
   readonly api: string;
   /** By which the operation is known again. */
   readonly origin: string;
+  /** The parameter in which its ApiSpec sends the credential; null: in none that a document describes. */
+  readonly credential: Pick<Parameter, 'in' | 'name'> | null;
   /** Of the document, for an operation that says nothing of itself. */
   readonly title: string;
 }
@@ -33,9 +35,11 @@ const CREDENTIAL =
 export function toolManifest(
   document: unknown,
   operation: Operation,
-  { name, api, origin, title }: ToolPlace,
+  { name, api, origin, title, credential }: ToolPlace,
 ): ToolManifest {
-  const inputs = inputProperties(operation);
+  const isOwn = ({ parameter }: InputProperty): boolean =>
+    parameter !== null && parameter.in === credential?.in && parameter.name === credential.name;
+  const inputs = inputProperties(operation).filter((input) => !isOwn(input));
   const bad = inputs.find((input) => isLeftOut(input) && input.parameter!.required);
   if (bad !== undefined) return { skip: whyNot(bad) };
   const taken = argumentNames(inputs.filter((input) => !isLeftOut(input)));

@@ -295,6 +295,38 @@ Then: seal-gateway validate DIR, and seal-gateway plan shows what crm adds.
     expect(schema.steps[0].query).toEqual({ 'filter[name]': '{{input.filter_name}}' });
   });
 
+  test('leaves out what the gateway sets: its own headers, and where the credential goes', async () => {
+    const { write, run, out, text } = place();
+    write(
+      crm((document) => {
+        document.paths['/customers'].get.parameters.push(
+          parameter('User-Agent', 'header', { required: true }),
+          parameter('X-Key', 'header', { required: true }),
+        );
+      }),
+    );
+    await run('--operations', 'searchCustomers');
+    expect(Object.keys(parse(text('customers-search.yaml')).spec.input_schema.properties)).toEqual([
+      'email',
+      'limit',
+      'x-key',
+    ]);
+    const spec = readFileSync(join(out, 'crm.yaml'), 'utf8');
+    const credential = '  credential: {static_ref: {key: crm}}\n  inject: {header: {name: X-Key}}\n';
+    writeFileSync(join(out, 'crm.yaml'), `${spec}${credential}`);
+    expect((await run()).rows).toContain(
+      'updated crm.customers.search: changed: input_schema.required, input.x-key, steps.call.headers.x-key',
+    );
+    expect(parse(text('customers-search.yaml')).spec.steps).toEqual([
+      {
+        name: 'call',
+        operation_id: 'searchCustomers',
+        query: { email: '{{input.email}}', limit: '{{input.limit}}' },
+      },
+    ]);
+    expect(await validateDirectory(out)).toMatchObject({ errors: 0, warnings: 0 });
+  });
+
   test('says where the credential of the document belongs', async () => {
     const { write, run, out } = place();
     write(
@@ -341,6 +373,42 @@ Then: seal-gateway validate DIR, and seal-gateway plan shows what crm adds.
     expect(code).toBe(1);
     expect(err + json).toMatch(said);
     expect(existsSync(out)).toBe(false);
+  });
+});
+
+describe('--operations that name nothing', () => {
+  test.each([
+    [
+      ['nothing'],
+      /names no operation of the document; it has operations such as "searchCustomers" or "GET \/customers"/,
+    ],
+    [['getCustomers'], /did you mean "getCustomer"\?/],
+    [['get *'], /upper and lower case count, and it has "GET \/customers" and "GET \/customers\/\{id\}"/],
+    [['Customer'], /"\*Customer\*" does/],
+    [['!deleteCustomers', 'GET *'], /"!deleteCustomers" names no .*; did you mean "!deleteCustomer"\?/],
+    [['x1', 'GET *', 'x2'], /"x1" names no operation[^\n]*\n--operations "x2" names no operation/],
+  ])('%j', async (patterns, said) => {
+    const { write, document, out } = place();
+    write(crm());
+    const ran = await runCli(['import', 'openapi', document, '--out', out, '--operations', ...patterns]);
+    expect(ran.code).toBe(1);
+    expect(ran.err).toMatch(said);
+    expect(existsSync(out)).toBe(false);
+  });
+
+  test('may name what cannot become a tool, and what the document had before', async () => {
+    const { write, run } = place();
+    write(crm((document) => document.paths['/customers'].get.parameters.push({ name: 'x', in: 'nowhere' })));
+    expect((await run('--operations', 'searchCustomers', 'deleteCustomer')).code).toBe(0);
+    write(crm((document) => delete document.paths['/customers/{id}'].delete));
+    for (const flags of [[], ['--operations', 'searchCustomers', 'deleteCustomer']]) {
+      const { code, rows, out } = await run(...flags);
+      expect(code).toBe(3);
+      expect(rows).toContainEqual(expect.stringMatching(/^vanished crm\.customers\.delete/));
+      expect(JSON.parse(out).warnings).toEqual([
+        '--operations "deleteCustomer" names no operation of it any more',
+      ]);
+    }
   });
 });
 
@@ -536,6 +604,98 @@ describe('a second run', () => {
     expect(await validateDirectory(out)).toMatchObject({ manifests: 4, errors: 0 });
   });
 
+  test('names what narrower --operations leave out, keeps it up to date, and removes it when told to', async () => {
+    const { write, run, out, path, text } = place();
+    write(crm());
+    await run();
+    write(crm((document) => (document.paths['/customers/{id}'].delete.summary = 'Forget.')));
+    const kept = await run('--operations', 'GET *');
+    expect(kept.code).toBe(0);
+    expect(kept.rows).toEqual([
+      'updated crm: the document; its flags',
+      'unselected crm.customers.create: left out by --operations; --prune removes it',
+      'unselected crm.customers.delete: left out by --operations; --prune removes it; changed: description',
+      'unchanged crm.customers.get',
+      'unchanged crm.customers.search',
+    ]);
+    expect(text('customers-delete.yaml')).toContain('description: Forget.');
+    // The pattern is remembered, and so is what it leaves out.
+    expect((await run()).rows).toContain(
+      'unselected crm.customers.create: left out by --operations; --prune removes it',
+    );
+    const pruned = await run('--prune');
+    expect(pruned.code).toBe(0);
+    expect(pruned.rows).toContain('removed crm.customers.create: left out by --operations');
+    expect(pruned.files).toEqual([
+      'workflows/crm/customers-create.yaml',
+      'workflows/crm/customers-delete.yaml',
+    ]);
+    expect(existsSync(path('customers-create.yaml'))).toBe(false);
+    expect(await validateDirectory(out)).toMatchObject({ manifests: 3, errors: 0 });
+  });
+
+  test.each([
+    ['a field', (text: string) => text.replace('Forget a customer.', 'Mine.'), ['description']],
+    [
+      'a field of their own',
+      (text: string) => text.replace('spec:\n', 'spec:\n  timeout_ms: 7\n'),
+      ['timeout_ms'],
+    ],
+    [
+      'a field taken out',
+      (text: string) =>
+        text
+          .replace(/ {2}description: .*\n/, '  description: x\n')
+          .replace(/ {2}annotations:\n {4}destructive.*\n {4}idemp.*\n/, ''),
+      ['description', '2 fields taken out'],
+    ],
+    ['a comment', (text: string) => text.replace('spec:\n', 'spec: # asked for by support\n'), ['a comment']],
+    [
+      'its mark taken out',
+      (text: string) => text.replace(/ {4}seal\.gateway\/import-state: .*\n/, ''),
+      ['all of it: it has no seal.gateway/import-state'],
+    ],
+  ])('prunes nothing that people have edited unless told to: %s', async (_, edit, edited) => {
+    const { write, run, path, text } = place();
+    write(crm());
+    await run();
+    writeFileSync(path('customers-delete.yaml'), edit(text('customers-delete.yaml')));
+    const before = text('customers-delete.yaml');
+    write(
+      crm((document) => {
+        delete document.paths['/customers/{id}'].delete;
+        delete document.paths['/customers'].post;
+      }),
+    );
+    const held = await run('--prune');
+    expect(held.code).toBe(3);
+    expect(held.rows).toContain('removed crm.customers.create: not in the document any more');
+    const said = `edited by hand (${edited.join(', ')})`;
+    expect(held.rows).toContain(
+      `vanished crm.customers.delete: not in the document any more; ${said}: --prune-edited removes it`,
+    );
+    const rows = JSON.parse(held.out).rows as { name: string; edited?: string[] }[];
+    expect(rows.find(({ name }) => name === 'crm.customers.delete')?.edited).toEqual(edited);
+    expect(text('customers-delete.yaml')).toBe(before);
+    const pruned = await run('--prune-edited');
+    expect(pruned.code).toBe(0);
+    expect(pruned.rows).toContain(`removed crm.customers.delete: not in the document any more; ${said}`);
+    expect(existsSync(path('customers-delete.yaml'))).toBe(false);
+  });
+
+  test('holds what --operations leaves out and people have edited', async () => {
+    const { write, run, edit, text } = place();
+    write(crm());
+    await run();
+    edit('customers-delete.yaml', 'Forget a customer.', 'Mine.');
+    const held = await run('--operations', '!DELETE *', '--prune');
+    expect(held.code).toBe(3);
+    expect(held.rows).toContain(
+      'unselected crm.customers.delete: left out by --operations; edited by hand (description): --prune-edited removes it',
+    );
+    expect(text('customers-delete.yaml')).toContain('Mine.');
+  });
+
   test('knows an operation again by its id when its path has changed, and by its path when its id has', async () => {
     const { write, run } = place();
     write(crm());
@@ -619,6 +779,20 @@ describe('a second run', () => {
     });
     expect(readFileSync(join(out, 'api.yaml'), 'utf8')).toBe(before);
     expect(existsSync(join(out, 'crm.openapi.json'))).toBe(false);
+  });
+
+  test('does not make a tool anew whose manifest is not valid', async () => {
+    const { write, run, out, edit } = place();
+    write(crm());
+    await run();
+    edit('customers-get.yaml', 'api_spec: crm', 'api_spec: ');
+    const before = contentOf(out);
+    const { code, out: json } = await run();
+    expect(code).toBe(1);
+    expect(JSON.parse(json).error.message).toMatch(
+      /^ToolWorkflow crm\.customers\.get is not valid; mend it first:\n {2}workflows\/crm\/customers-get\.yaml:\d+:\d+: /,
+    );
+    expect(contentOf(out)).toEqual(before);
   });
 
   test('does not guess what is in a file that cannot be read', async () => {

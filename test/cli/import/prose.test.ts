@@ -8,6 +8,14 @@ test.each([
     'See the guide) logo now',
   ],
   ['space at the ends of lines, and blank lines', 'a  \r\nb\t\n\n\n\nc\n', 'a\nb\n\nc'],
+  [
+    'notes',
+    'Do it.\n\n> [!NOTE]\n> Not *now*,\n> or later.\n\nSo.',
+    'Do it.\n\nNot *now*,\nor later.\n\nSo.',
+  ],
+  ['a > b, and what is quoted', 'a > b\n> c', 'a > b\nc'],
+  ['bold type', '**Closing down.** Do (**not**) use', 'Closing down. Do (not) use'],
+  ['patterns and powers', '`**/*.ts`, 2**3 and ** a **', '`**/*.ts`, 2**3 and ** a **'],
   ['control characters', 'a\u0000b\u001bc', 'abc'],
   ['half a surrogate pair', 'a\ud800b', 'a\ufffdb'],
 ])('%s', (_, text, plain) => {
