@@ -2,17 +2,19 @@
 import { GatewayError } from '../errors.ts';
 import type { ForEach } from '../snapshot/snapshot.ts';
 import { atMost } from './at-most.ts';
+import { gapError, rendered } from './gaps.ts';
 import type { Run } from './run.ts';
 
 /**
  * The results of `task`, which must not reject. After one that does not go on no further element is begun; those
- * under way end as they end, so that of a request that writes it is known what came of it. Throws for what is no list.
+ * under way end as they end, so that of a request that writes it is known what came of it. `count` is how many elements
+ * the list has. Throws for what is no list.
  */
 export async function runEach<T>(
   run: Run,
   each: ForEach,
   task: (item: unknown, index: number) => Promise<{ readonly result: T; readonly goesOn: boolean }>,
-): Promise<readonly T[]> {
+): Promise<{ readonly results: readonly T[]; readonly count: number }> {
   const list = listOf(run, each);
   const results: T[] = [];
   await atMost(each.concurrency, list.length, async (index) => {
@@ -20,18 +22,22 @@ export async function runEach<T>(
     results[index] = result;
     return goesOn;
   });
-  return results;
+  return { results, count: list.length };
 }
 
-function listOf(run: Run, { list, max_items, blame }: ForEach): readonly unknown[] {
-  run.gaps.clear();
-  const items = list.render(run.context);
+function listOf(run: Run, { list, max_items }: ForEach): readonly unknown[] {
+  const items = rendered(run.gaps, () => list.render(run.context));
   if (!Array.isArray(items)) {
-    const why = run.gaps.size > 0 ? [...run.gaps].join('; ') : 'for_each.in gives no list';
-    throw new GatewayError(blame, why);
+    throw gapError(run.gaps) ?? new GatewayError(list.blame, 'for_each.in gives no list');
   }
+  // A list of which every element failed: there is nothing to repeat anything over.
+  if (run.gaps.size > 0 && items.every((item) => item === null)) throw gapError(run.gaps);
   if (items.length <= max_items) return items;
-  throw new GatewayError(blame, `for_each.in gives ${items.length} elements; max_items is ${max_items}`, {
-    details: { items: items.length, max_items },
-  });
+  throw new GatewayError(
+    list.blame,
+    `for_each.in gives ${items.length} elements; max_items is ${max_items}`,
+    {
+      details: { items: items.length, max_items },
+    },
+  );
 }

@@ -5,6 +5,7 @@ import { GatewayError } from '../errors.ts';
 import type { Api, Step, TemplateContext } from '../snapshot/snapshot.ts';
 import type { Egress } from './egress.ts';
 import type { Place } from './exchange.ts';
+import type { Gaps } from './gaps.ts';
 
 export interface StepDeps {
   readonly egress: Egress;
@@ -24,8 +25,8 @@ export interface Run {
   readonly signal: AbortSignal;
   /** When the workflow's time is over, by the monotonic clock. */
   readonly ends_at: number;
-  /** Why variables that templates have read have no value; cleared before templates that need theirs. */
-  readonly gaps: Set<string>;
+  /** Of the variables that templates have read; cleared before each that may need its values. */
+  readonly gaps: Gaps;
 }
 
 /** What one step has done so far, for its event. */

@@ -30,7 +30,7 @@ export interface Outcome {
   readonly result: Result | null;
   /** Of `for_each`, in the order of the list; null: there are none. */
   readonly elements: readonly Result[] | null;
-  /** The first error in the order of the list; null: there was none. */
+  /** The first in the order of the list that ends the workflow, else the first; null: there was none. */
   readonly error: GatewayError | null;
   /** The error ends the workflow. */
   readonly fatal: boolean;
@@ -53,30 +53,46 @@ const NOTHING: ReadonlyMap<string, unknown> = new Map();
 export async function runStep(deps: StepDeps, run: Run, step: Step): Promise<Outcome> {
   const started = deps.clock.monotonic();
   const tally = newTally();
-  const { result = null, elements = null } = await carryOut(deps, run, step, tally);
+  const { result = null, elements = null, count = 1 } = await carryOut(deps, run, step, tally);
   const results = elements ?? (result === null ? [] : [result]);
+  const ending = results.find((one) => endsWorkflow(run, step, one));
+  const error = ending?.error ?? results.find((one) => one.error !== null)?.error ?? null;
   return {
     result,
     elements,
-    error: results.find(({ error }) => error !== null)?.error ?? null,
-    fatal: results.some((one) => endsWorkflow(run, step, one)),
+    error: error === null || elements === null ? error : counted(error, elements, count),
+    fatal: ending !== undefined,
     tally,
     duration_ms: deps.clock.monotonic() - started,
   };
 }
 
-/** Neither: the step is skipped. */
-type CarriedOut = { readonly result?: Result; readonly elements?: readonly Result[] };
+/** The error of one element, with how many of how many failed: each may have been a side effect. */
+function counted(error: GatewayError, elements: readonly Result[], count: number): GatewayError {
+  if (count === 1) return error;
+  const failures = elements.filter((one) => one.error !== null).length;
+  const left = count - elements.length;
+  const begun = left === 0 ? '' : `, ${left} were not begun`;
+  const message = `${error.message}; ${failures} of ${count} elements failed${begun}`;
+  return retold(error, message, { ...error.details, items: count, items_failed: failures });
+}
+
+/** Neither: the step is skipped. `count`: of the elements of the list, begun or not. */
+type CarriedOut = {
+  readonly result?: Result;
+  readonly elements?: readonly Result[];
+  readonly count?: number;
+};
 
 async function carryOut(deps: StepDeps, run: Run, step: Step, tally: Tally): Promise<CarriedOut> {
   try {
     if (step.when !== null && !holds(step.when.render(run.context))) return {};
     if (step.for_each === null) return { result: await runOnce(deps, run, step, run.context, tally, null) };
-    const elements = await runEach(run, step.for_each, async (item, index) => {
+    const { results: elements, count } = await runEach(run, step.for_each, async (item, index) => {
       const result = await runOnce(deps, run, step, { ...run.context, item }, tally, index);
       return { result, goesOn: !endsWorkflow(run, step, result) };
     });
-    return { elements };
+    return { elements, count };
   } catch (thrown) {
     return { result: failed(step, thrown, 0, null) };
   }

@@ -46,7 +46,7 @@ export function compileJsonText(text: string, options: TemplateOptions, findings
   const write = compileStatements(leaf.statements, null, leaf, place);
   const unfit = findings.problems.length === 0 ? place.end() : null;
   if (unfit !== null) leaf.report(null, unfit);
-  return renderLeaf(leaf, (frame) => parseJson(write(frame)));
+  return renderLeaf(leaf, (frame) => parseJson(write(frame), frame.source));
 }
 
 function compileLeaf(leaf: Leaf): Render {
@@ -60,18 +60,17 @@ function compileLeaf(leaf: Leaf): Render {
   );
 }
 
-function renderLeaf({ text, roots }: Leaf, evaluate: Evaluate): Render {
-  const callersOnly = [...roots].every((root) => root === 'input');
-  const source: Source = { text, blame: callersOnly ? 'INVALID_ARGUMENTS' : 'UPSTREAM_FAILED' };
+function renderLeaf({ text, blame }: Leaf, evaluate: Evaluate): Render {
+  const source: Source = { text, blame: blame() };
   return (context, effort) => evaluate({ source, context, turns: [], effort });
 }
 
-function parseJson(text: string): unknown {
+function parseJson(text: string, { blame }: Source): unknown {
   try {
     return JSON.parse(text);
   } catch {
     throw new GatewayError(
-      'INVALID_ARGUMENTS',
+      blame,
       'with these values the body_template gives no JSON; look at the commas and brackets around its blocks',
     );
   }

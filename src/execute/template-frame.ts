@@ -1,6 +1,6 @@
 /** What a rendering needs while it runs: its values, the turns of its loops, and how much work is left. */
-import { type ErrorName, GatewayError } from '../errors.ts';
-import type { TemplateContext } from '../snapshot/snapshot.ts';
+import { GatewayError } from '../errors.ts';
+import type { Blame, TemplateContext } from '../snapshot/snapshot.ts';
 
 /** Characters made, turns of loops and elements read that one rendering may take, all together. */
 const MAX_EFFORT = 1_048_576;
@@ -8,8 +8,8 @@ const MAX_EFFORT = 1_048_576;
 /** A template text, as far as messages about its values go. */
 export interface Source {
   readonly text: string;
-  /** Whose values it reads: INVALID_ARGUMENTS for the caller's alone, else UPSTREAM_FAILED. */
-  readonly blame: ErrorName;
+  /** Whose values it reads. */
+  readonly blame: Blame;
 }
 
 /** One turn of an `each`, or the only one of a `with`. */

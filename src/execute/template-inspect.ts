@@ -1,7 +1,7 @@
 /** A template with all that it refers to and all that is wrong with it, in one reading: for the validation of manifests. */
-import type { Json, Template } from '../snapshot/snapshot.ts';
+import type { Blame, Json, Template } from '../snapshot/snapshot.ts';
 import { compileJsonText, compileStructure } from './template-compile.ts';
-import type { Findings, Inspection, TemplateOptions } from './template-leaf.ts';
+import { blameFor, type Findings, type Inspection, type TemplateOptions } from './template-leaf.ts';
 import { parseText } from './template-parse.ts';
 
 export type { Inspection, Problem, Reference, TemplateOptions } from './template-leaf.ts';
@@ -32,7 +32,10 @@ export function inspectTemplate(
 
 function structure(value: Json, options: TemplateOptions, findings: Findings): Template {
   const render = compileStructure(value, '', options, findings);
-  return { render: render === null ? () => value : (context) => render(context, { spent: 0 }) };
+  return {
+    render: render === null ? () => value : (context) => render(context, { spent: 0 }),
+    blame: blameOf(findings, options),
+  };
 }
 
 function text(value: Json, options: TemplateOptions, findings: Findings): Template | null {
@@ -41,7 +44,11 @@ function text(value: Json, options: TemplateOptions, findings: Findings): Templa
     return null;
   }
   const render = compileJsonText(value, options, findings);
-  return { render: (context) => render(context, { spent: 0 }) };
+  return { render: (context) => render(context, { spent: 0 }), blame: blameOf(findings, options) };
+}
+
+function blameOf({ references }: Findings, options: TemplateOptions): Blame {
+  return blameFor(new Set(references.map(({ path }) => path[0]!)), options);
 }
 
 function checkShape(value: string, kind: TemplateKind, findings: Findings): void {

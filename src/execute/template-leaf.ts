@@ -1,4 +1,5 @@
 /** One text of a template while it is compiled, and what was found in it. */
+import type { Blame } from '../snapshot/snapshot.ts';
 import { type Parsed, parseText, type Statement } from './template-parse.ts';
 import type { Unreadable } from './template-tags.ts';
 
@@ -28,6 +29,8 @@ export interface Inspection {
 export interface TemplateOptions {
   /** How templates call the element of `for_each`; null: there is none. Default: `item`. */
   readonly item?: string | null;
+  /** Whose the element is. Default: an upstream's. */
+  readonly item_blame?: Blame;
 }
 
 export interface Findings {
@@ -45,20 +48,16 @@ export interface Leaf {
   /** None when the text cannot be read. */
   readonly statements: readonly Statement[];
   readonly item: string | null;
-  /** The roots that the text has referred to so far. */
-  readonly roots: ReadonlySet<string>;
+  /** Whose values the text has referred to so far. */
+  blame(): Blame;
   /** Without a node the problem is the whole text's. */
   report(node: hbs.AST.Node | null, message: string, unknown?: Problem['unknown']): void;
   refer(node: hbs.AST.Node, path: readonly string[]): void;
 }
 
 /** A parsed text, which notes what is found in it. */
-export function readLeaf(
-  text: string,
-  pointer: string,
-  { item = 'item' }: TemplateOptions,
-  findings: Findings,
-): Leaf {
+export function readLeaf(text: string, pointer: string, options: TemplateOptions, findings: Findings): Leaf {
+  const { item = 'item' } = options;
   const { references, problems } = findings;
   findings.length += text.length;
   const parsed: Parsed | Unreadable =
@@ -73,7 +72,7 @@ export function readLeaf(
     text,
     statements: failed ? [] : parsed.statements,
     item,
-    roots,
+    blame: () => blameFor(roots, options),
     report(node, message, unknown) {
       const offset = node === null ? 0 : offsetOf(node);
       problems.push({ pointer, offset, message, ...(unknown !== undefined && { unknown }) });
@@ -83,4 +82,14 @@ export function readLeaf(
       references.push({ path, pointer, offset: offsetOf(node) });
     },
   };
+}
+
+/** Whose values these roots give. What reads nothing is the manifest's, and no caller can mend it. */
+export function blameFor(
+  roots: ReadonlySet<string>,
+  { item = 'item', item_blame = 'UPSTREAM_FAILED' }: TemplateOptions,
+): Blame {
+  const isCallers = (root: string): boolean =>
+    root === 'input' || (root === item && item_blame === 'INVALID_ARGUMENTS');
+  return roots.size > 0 && [...roots].every(isCallers) ? 'INVALID_ARGUMENTS' : 'UPSTREAM_FAILED';
 }

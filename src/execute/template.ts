@@ -13,8 +13,8 @@ import type { TemplateOptions } from './template-leaf.ts';
  * meaning. Other text gives text. A value is not copied: what is rendered is for reading.
  *
  * Throws Error for what `inspectTemplate` calls a problem. Rendering throws GatewayError when a helper cannot
- * use a value, or when it takes too much work: INVALID_ARGUMENTS for a text that reads `input` alone, else
- * UPSTREAM_FAILED.
+ * use a value, or when it takes too much work: INVALID_ARGUMENTS for a text that reads the caller's values alone,
+ * else UPSTREAM_FAILED.
  */
 export function compileTemplate(value: Json, options: TemplateOptions = {}): Template {
   return sound(value, 'structure', options);
@@ -24,7 +24,7 @@ export function compileTemplate(value: Json, options: TemplateOptions = {}): Tem
  * A template of a text that is JSON once it is rendered, and gives the parsed value. Within a string of it an
  * expression inserts text that cannot leave the string; elsewhere it inserts a JSON value, null for nothing.
  *
- * Throws as {@link compileTemplate} does; rendering also INVALID_ARGUMENTS when blocks leave no JSON.
+ * Throws as {@link compileTemplate} does; rendering also when blocks leave no JSON.
  */
 export function compileBodyTemplate(text: string, options: TemplateOptions = {}): Template {
   return sound(text, 'text', options);

@@ -2,6 +2,7 @@
 import { GatewayError } from '../errors.ts';
 import type { WorkflowTool } from '../snapshot/snapshot.ts';
 import { cutFrom } from './abort.ts';
+import { rendered } from './gaps.ts';
 import type { Run, StepDeps } from './run.ts';
 import { runStage } from './stage.ts';
 import type { Outcome } from './step.ts';
@@ -37,7 +38,7 @@ export async function runWorkflow(
     context: { input, steps },
     signal: deadline.signal,
     ends_at: deps.clock.monotonic() + limit_ms,
-    gaps: new Set(),
+    gaps: new Map(),
   };
   let last: unknown = null;
   try {
@@ -53,7 +54,7 @@ export async function runWorkflow(
         last = replyOf(outcome) ?? last;
       }
     }
-    return { output: checked(tool, (tool.output === null ? last : tool.output.render(run.context)) ?? null) };
+    return { output: checked(tool, outputOf(run, tool, last) ?? null) };
   } finally {
     deadline.end();
   }
@@ -67,6 +68,10 @@ export function failedStep(error: GatewayError): string | null {
 /** Of a step that succeeded; undefined: it did not, or was skipped. */
 function replyOf({ result, elements }: Outcome): unknown {
   return elements === null ? result?.value : elements.map(({ value }) => value ?? null);
+}
+
+function outputOf({ gaps, context }: Run, { output }: WorkflowTool, last: unknown): unknown {
+  return output === null ? last : rendered(gaps, () => output.render(context));
 }
 
 /** The caller's arguments fitted, so what does not fit now is the upstream's or the manifest's. */

@@ -5,7 +5,6 @@ import { suggest } from '../manifest/suggest.ts';
 import { andList, quoted } from '../manifest/words.ts';
 import type { Operation } from '../openapi/operation.ts';
 import type { Api, ForEach, NextPage, Pagination, Retry, RetryRule, Template } from '../snapshot/snapshot.ts';
-import type { Needs } from './compile-templates.ts';
 import type { Problems } from './problems.ts';
 
 type WrittenStep = Manifest<'ToolWorkflow'>['spec']['steps'][number];
@@ -53,12 +52,11 @@ export function retryOf(
   return null;
 }
 
-export function forEachOf({ for_each }: WrittenStep, list: Template, { list_roots }: Needs): ForEach {
+export function forEachOf({ for_each }: WrittenStep, list: Template): ForEach {
   return {
     list,
     concurrency: for_each?.concurrency ?? 1,
     max_items: for_each?.max_items ?? DEFAULT_MAX_ITEMS,
-    blame: list_roots.has('steps') ? 'UPSTREAM_FAILED' : 'INVALID_ARGUMENTS',
   };
 }
 

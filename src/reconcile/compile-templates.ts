@@ -7,7 +7,7 @@ import type { Manifest } from '../manifest/manifest.ts';
 import { pointerTo } from '../manifest/position.ts';
 import { suggest } from '../manifest/suggest.ts';
 import { andList, quoted } from '../manifest/words.ts';
-import type { Json, Template } from '../snapshot/snapshot.ts';
+import type { Blame, Json, Template } from '../snapshot/snapshot.ts';
 import type { Problems } from './problems.ts';
 
 type Spec = Manifest<'ToolWorkflow'>['spec'];
@@ -17,8 +17,6 @@ type WrittenStep = Spec['steps'][number];
 export interface Needs {
   /** Names of steps. */
   readonly steps: ReadonlySet<string>;
-  /** The roots that the list of `for_each` is made of. */
-  readonly list_roots: ReadonlySet<string>;
 }
 
 /** The templates of one step; null: it has none there, or one that has problems. */
@@ -37,8 +35,9 @@ interface Site {
   readonly pointer: string;
   readonly value: unknown;
   readonly kind: TemplateKind;
-  /** How it calls the element of `for_each`; null: there is none. */
+  /** How it calls the element of `for_each`, null: there is none; and whose that is. */
   readonly item: string | null;
+  readonly item_blame?: Blame | undefined;
   /** The steps before this index have run when the template is rendered. */
   readonly until: number;
 }
@@ -75,8 +74,9 @@ function* compileStep(
   checkItemName(step, pointer, problems);
   const item = itemOf(step);
   const read: Compiled[] = [];
+  let item_blame: Blame | undefined;
   const at = function* (field: string, value: unknown, kind: TemplateKind, name = item) {
-    const site: Site = { pointer: `${pointer}/${field}`, value, kind, item: name, until };
+    const site: Site = { pointer: `${pointer}/${field}`, value, kind, item: name, item_blame, until };
     const compiled = yield* compileSite(spec, site, problems);
     read.push(compiled);
     return compiled;
@@ -97,6 +97,7 @@ function* compileStep(
     typeof listed === 'string' ? 'expression' : 'structure',
     null,
   );
+  item_blame = list.template?.blame;
   const when = yield* at('when', step.when, 'condition', null);
   const path_params = yield* named('path_params');
   const query = yield* named('query');
@@ -108,7 +109,6 @@ function* compileStep(
   const paths = read.flatMap((one) => one.paths);
   const needs: Needs = {
     steps: new Set(paths.flatMap(([root, name]) => (root === 'steps' && name !== undefined ? [name] : []))),
-    list_roots: new Set(list.paths.map(([root]) => root!)),
   };
   return {
     needs,
@@ -132,11 +132,18 @@ function checkItemName({ for_each }: WrittenStep, pointer: string, problems: Pro
 
 function* compileSite(
   spec: Spec,
-  { pointer, value, kind, item, until }: Site,
+  { pointer, value, kind, item, item_blame, until }: Site,
   problems: Problems,
 ): Generator<void, Compiled> {
   if (value === undefined) return NONE;
-  const { template, references, problems: faults } = inspectTemplate(value as Json, kind, { item });
+  const {
+    template,
+    references,
+    problems: faults,
+  } = inspectTemplate(value as Json, kind, {
+    item,
+    ...(item_blame !== undefined && { item_blame }),
+  });
   for (const fault of faults) problems.error(pointer + fault.pointer, 'bad-template', fault.message);
   for (const { path, pointer: at } of references) {
     const [root, ...rest] = path;

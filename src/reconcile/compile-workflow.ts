@@ -100,7 +100,7 @@ function compileStep(
   spec: Spec,
   written: WrittenStep,
   index: number,
-  { needs, list, ...templates }: StepTemplates,
+  { needs: _, list, ...templates }: StepTemplates,
   problems: Problems,
   findApi: FindApi,
 ): Step | null {
@@ -124,7 +124,7 @@ function compileStep(
     on_error: written.on_error ?? 'fail',
     defaults: (written.defaults as Record<string, Json> | undefined) ?? {},
     expect_status: written.expect_status ?? null,
-    for_each: list === null ? null : forEachOf(written, list, needs),
+    for_each: list === null ? null : forEachOf(written, list),
     paginate,
     retry,
   };

@@ -18,7 +18,12 @@ export interface Template {
    * value is `undefined`, and such keys are left out of objects.
    */
   render(context: TemplateContext): unknown;
+  /** Whose values it is made of: the caller's alone, or also an upstream's or the manifest's. */
+  readonly blame: Blame;
 }
+
+/** Who is to blame for a value that cannot be used. */
+export type Blame = 'INVALID_ARGUMENTS' | 'UPSTREAM_FAILED';
 
 export interface TemplateContext {
   readonly input: Readonly<Record<string, unknown>>;
@@ -128,8 +133,6 @@ export interface ForEach {
   /** Elements at work at once. */
   readonly concurrency: number;
   readonly max_items: number;
-  /** Whose fault an unfit list is: the caller's where it is made of `input` alone, else the upstream's. */
-  readonly blame: 'INVALID_ARGUMENTS' | 'UPSTREAM_FAILED';
 }
 
 /** Where the next page is (one of). `param` is a query parameter. */

@@ -138,7 +138,9 @@ describe('an element that fails', () => {
     const { url, asked } = await things();
     const { output, events } = run(await toolOf({ crm: url }, each({})), { ids: [1, 500, 2, 503] });
     const error = await rejection(output);
-    expect(error.message).toMatch(/^step a, element 1: GET .*\/things\/\{id\} answered 500$/);
+    expect(error.message).toMatch(
+      /^step a, element 1: GET .*\/things\/\{id\} answered 500; 1 of 4 elements failed, 2 were not begun$/,
+    );
     expect(error.details).toMatchObject({ step: 'a', element: 1, status: 500 });
     expect(asked).toHaveLength(2);
     expect(events).toMatchObject([{ items: 2, items_failed: 1, http_status: 500, error: 'UPSTREAM_FAILED' }]);
@@ -199,7 +201,106 @@ describe('an element that fails', () => {
     const tool = await toolOf({ crm: url }, { ...spec, steps: [first, ...spec.steps] });
     const { output, events } = run(tool);
     expect(await output).toEqual(['/things/1', 'none']);
-    expect(events[1]?.reason).toBe('step a, element 1: path parameter "id" has no value');
+    expect(events[1]?.reason).toBe(
+      'step a, element 1: GET /things/{id} needs the path parameter "id"; 1 of 2 elements failed',
+    );
+  });
+});
+
+describe('elements that all fail', () => {
+  const failing = each({}, { on_error: 'continue' });
+  const needing = {
+    name: 'b',
+    method: 'POST',
+    path: '/uses/{id}',
+    path_params: { id: '{{first steps.a.v}}' },
+  };
+  const wrong = {
+    name: 'UPSTREAM_FAILED',
+    details: {
+      step: 'a',
+      element: 0,
+      method: 'GET',
+      path: '/things/{id}',
+      status: 404,
+      excerpt: '{"why":"no 404"}',
+      items: 2,
+      items_failed: 2,
+    },
+  };
+  const server = () =>
+    serve(({ url }) => {
+      const status = Number(url.split('/')[2]);
+      return { status, body: { why: `no ${status}` } };
+    });
+
+  it.each([
+    ['a later path', { ...needing }],
+    ['a later query', { ...needing, path_params: { id: 7 }, query: { q: '{{sum steps.a.v}}' } }],
+    ['a later list', { ...needing, path_params: { id: '{{item}}' }, for_each: { in: '{{steps.a.v}}' } }],
+  ])('are to blame where %s needs what they should have given', async (_, later) => {
+    const { url, asked } = await server();
+    const spec = { ...failing, steps: [...failing.steps, later] };
+    const error = await rejection(run(await toolOf({ crm: url }, spec), { ids: [404, 500] }).output);
+    expect(error).toMatchObject(wrong);
+    expect(error.message).toMatch(
+      /^step b: steps\.a\.v has no value: step a, element 0: GET .* answered 404; 2 of 2 elements failed$/,
+    );
+    expect(asked).toHaveLength(2);
+  });
+
+  it('are to blame where the output needs it, and no list of nulls is a failure', async () => {
+    const { url } = await server();
+    const output = { total: '{{sum steps.a.v}}' };
+    const error = await rejection(
+      run(await toolOf({ crm: url }, { ...failing, output }), { ids: [404, 500] }).output,
+    );
+    expect(error).toMatchObject(wrong);
+    expect(await run(await toolOf({ crm: url }, failing), { ids: [404, 500] }).output).toEqual([null, null]);
+  });
+
+  it('says how many failed, and how many were not begun', async () => {
+    const { url } = await things();
+    const { output, events } = run(await toolOf({ crm: url }, each({})), { ids: [1, 500, 2, 503] });
+    const error = await rejection(output);
+    expect(error.message).toMatch(/answered 500; 1 of 4 elements failed, 2 were not begun$/);
+    expect(error.details).toMatchObject({ items: 4, items_failed: 1 });
+    expect(events).toMatchObject([{ items: 2, items_failed: 1, reason: error.message }]);
+  });
+
+  it('names the one that ended the call, not one that was gone on from', async () => {
+    const { url } = await things();
+    const tool = await toolOf({ crm: url }, failing);
+    const error = await rejection(run(tool, { ids: [500, 'a/b', 2] }).output);
+    expect(error).toMatchObject({ name: 'INVALID_ARGUMENTS', details: { element: 1, items_failed: 2 } });
+  });
+});
+
+describe('a value that cannot be sent', () => {
+  const asking = (id: unknown, more: object = {}) => ({
+    steps: [
+      { name: 'list', method: 'GET', path: '/list', extract: { ids: '$.ids' } },
+      { name: 'a', method: 'GET', path: '/things/{id}', path_params: { id }, ...more },
+    ],
+  });
+
+  it.each([
+    ['an upstream gave it', '{{first steps.list.ids}}', {}],
+    ['it is an element that an upstream gave', '{{item}}', { for_each: { in: '{{steps.list.ids}}' } }],
+    ['it is written so', 'a/b', {}],
+  ])('is no mistake of the caller where %s', async (_, id, more) => {
+    const { url } = await serve(() => ({ body: { ids: ['a/b'] } }));
+    const error = await rejection(run(await toolOf({ crm: url }, asking(id, more)), { x: 'c/d' }).output);
+    expect(error).toMatchObject({ name: 'UPSTREAM_FAILED', details: { step: 'a', path_parameter: 'id' } });
+  });
+
+  it.each([
+    ['the caller gave it', '{{input.x}}', {}],
+    ['it is an element that the caller gave', '{{item}}', { for_each: { in: ['{{input.x}}'] } }],
+  ])('is one where %s', async (_, id, more) => {
+    const { url } = await serve(() => ({ body: { ids: ['a/b'] } }));
+    const error = await rejection(run(await toolOf({ crm: url }, asking(id, more)), { x: 'c/d' }).output);
+    expect(error).toMatchObject({ name: 'INVALID_ARGUMENTS', details: { path_parameter: 'id' } });
   });
 });
 

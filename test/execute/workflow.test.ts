@@ -331,7 +331,10 @@ describe('variables', () => {
       { name: 'get', api, path: '/customers/{id}', path_params: { id: '{{steps.find.id}}' } },
     ];
     const error = await rejection(run(toolOf(steps)).output);
-    expect(error.message).toBe('step get: steps.find.id has no value: step find failed');
+    expect(error.message).toMatch(
+      /^step get: steps\.find\.id has no value: step find: GET [^ ]*\/find answered 500$/,
+    );
+    expect(error.details).toMatchObject({ step: 'find', status: 500, path_parameter: 'id' });
   });
 
   it('that queries cannot reach within their limits fail the step', async () => {
@@ -395,7 +398,7 @@ describe('on_error: fail', () => {
     const bad = { name: 'a', api, path: '/x', headers: { 'x-note': '{{input.note}}' } };
     const error = await rejection(run(toolOf([bad]), { input: { note: 'a\r\nb' } }).output);
     expect(error).toMatchObject({ name: 'INVALID_ARGUMENTS', details: { step: 'a', header: 'x-note' } });
-    const broken = { render: () => expect.fail('broken template') };
+    const broken = { blame: 'UPSTREAM_FAILED', render: () => expect.fail('broken template') } as const;
     const step = { ...stepOf({ name: 'a', api, path: '/x' }), body: broken };
     const fault = await rejection(run(toolOf([step])).output);
     expect(fault).toMatchObject({
