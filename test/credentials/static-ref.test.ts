@@ -175,6 +175,31 @@ describe('tenants', () => {
   });
 });
 
+describe('a tenant whose name would lead elsewhere has no secrets', () => {
+  const names = [
+    '..',
+    'acme/secret',
+    'acme/../globex',
+    'a%2e%2e',
+    '%2e%2e',
+    'a\\b',
+    '',
+    'a b\n',
+    '/acme',
+    'acme/',
+  ];
+  test.each(names)('%j', async (name) => {
+    const both = await connected();
+    for (const { by } of [BY_NAMESPACE, BY_PATH]) {
+      const get = provider(both, { tenancy: { namespace: null, by, prefix: '' } });
+      await expect(get(ref('crm'), aPrincipal({ tenant: aTenant(name), tenants }))).rejects.toMatchObject({
+        name: 'CREDENTIAL_UNAVAILABLE',
+      });
+    }
+    expect(both.bao.requests.filter(({ path }) => path.includes('/data/'))).toEqual([]);
+  });
+});
+
 describe('asking again', () => {
   test('every call asks, unless the manifest says otherwise', async () => {
     const both = await connected();
