@@ -67,7 +67,8 @@ export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
   /** Still noted. */
   const revoked: string[] = [];
   let forgetting: NodeJS.Timeout | undefined;
-  let open = 0;
+  /** Held by calls of this run, and not revoked yet. */
+  const open = new Set<string>();
 
   /** `sync`: the server answers when the lease is gone, else when it has taken it over. */
   function revoke({ lease_id, namespace }: Leased, sync: boolean): Promise<BaoReply> {
@@ -88,6 +89,7 @@ export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
       log.warn({ lease_id: lease.lease_id, reason }, 'a lease could not be revoked yet');
       return false;
     }
+    open.delete(lease.lease_id);
     revoked.push(lease.lease_id);
     if (revoked.length >= FORGET_AT) forget();
     else forgetting ??= setTimeout(forget, FORGET_MS).unref();
@@ -107,11 +109,7 @@ export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
   async function end(lease: Leased): Promise<void> {
     for (const wait of [0, ...WAITS]) {
       if (wait > 0) await sleep(wait, undefined, { signal: closing.signal }).catch(() => {});
-      if (await settle(lease)) {
-        open -= 1;
-        return;
-      }
-      if (closing.signal.aborted) return;
+      if ((await settle(lease)) || closing.signal.aborted) return;
     }
   }
 
@@ -139,7 +137,7 @@ export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
 
   return {
     async hold(lease_id, namespace) {
-      open += 1;
+      open.add(lease_id);
       let ended: Promise<void> | null = null;
       const release = (): Promise<void> => {
         ended ??= track(end({ lease_id, namespace }));
@@ -154,7 +152,7 @@ export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
       }
       return release;
     },
-    open: () => open,
+    open: () => open.size,
     async close() {
       clearInterval(timer);
       closing.abort();

@@ -18,7 +18,7 @@ export interface TokenStatus {
 export interface BaoToken {
   /** Rejects with CREDENTIAL_UNAVAILABLE. Concurrent callers share one login. */
   current(): Promise<Secret>;
-  /** The server refused this token (403). Resolves to whether another one may be tried: `current` gives it. */
+  /** The server refused this token (403). Resolves to whether it may be tried again, with what `current` gives then. */
   refused(token: Secret): Promise<boolean>;
   status(): TokenStatus;
   close(): void;
@@ -27,6 +27,8 @@ export interface BaoToken {
 interface Held extends Grant {
   /** Monotonic milliseconds; Infinity: never. */
   readonly ends: number;
+  /** Monotonic milliseconds. */
+  readonly since: number;
 }
 
 export interface BaoTokenDeps {
@@ -41,6 +43,8 @@ export interface BaoTokenDeps {
 const RENEW_AT = 2 / 3;
 const FIRST_BACKOFF_MS = 250;
 const LAST_BACKOFF_MS = 30_000;
+/** Milliseconds in which a standby that answers by itself may not know a new token yet. */
+const YOUNG_MS = 2_000;
 /** A timer of Node holds no more. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -56,7 +60,7 @@ export function createBaoToken({ auth, namespace, http, clock, log }: BaoTokenDe
 
   function hold(grant: Grant): Held {
     const ends = grant.ttl_seconds === 0 ? Infinity : clock.monotonic() + grant.ttl_seconds * 1000;
-    held = { ...grant, ends };
+    held = { ...grant, ends, since: clock.monotonic() };
     failures = 0;
     problem = null;
     if (ends !== Infinity) wakeIn(grant.ttl_seconds * 1000 * RENEW_AT);
@@ -133,7 +137,7 @@ export function createBaoToken({ auth, namespace, http, clock, log }: BaoTokenDe
       checking ??= isDead(token).finally(() => {
         checking = null;
       });
-      if (!(await checking)) return false;
+      if (!(await checking)) return held?.token === token && clock.monotonic() - held.since < YOUNG_MS;
       if (held?.token === token) held = null;
       return auth.method !== 'token';
     },

@@ -108,6 +108,20 @@ describe('what goes wrong', () => {
     expect(asked).toBe(2);
   });
 
+  test('an answer that comes too late for the call: what was made is revoked', async () => {
+    const { bao, get, leases } = await setUp(BY_NAMESPACE, 200);
+    await get(REF, ofNobody);
+    bao.intercept((request, response) => {
+      if (!request.path.includes('creds')) return false;
+      setTimeout(() => bao.answer(request, response), 400);
+      return true;
+    });
+    await expect(get(REF, ofNobody)).rejects.toThrow(/OpenBao did not answer in time/);
+    await expect.poll(() => bao.leases, PATIENTLY).toHaveLength(2);
+    await expect.poll(() => bao.alive(), PATIENTLY).toEqual([bao.leases[0]]);
+    expect(leases.open()).toBe(1);
+  });
+
   test.each([
     ['an unknown role', { make: () => null }, /OpenBao refuses the request as malformed/],
     ['a GET where it wants a POST', { post: true }, /OpenBao does not support it there \(405\)/],

@@ -107,6 +107,8 @@ export interface OpenBaoStandIn {
   standby(how: 'no' | 'forwards' | 'leaderless' | { redirect: string }): void;
   /** Looks at each request first; true: it has answered, or will. */
   intercept(handler: ((request: SeenRequest, response: ServerResponse) => boolean) | null): void;
+  /** Answers a request that was intercepted, as if it came now. */
+  answer(request: SeenRequest, response: ServerResponse): void;
   close(): Promise<void>;
 }
 
@@ -423,6 +425,7 @@ export async function startOpenBao(options: StandInOptions = {}): Promise<OpenBa
     intercept(handler) {
       intercept = handler;
     },
+    answer: (request, response) => write(response, handle(request)),
     async close() {
       const closed = once(server, 'close');
       server.close();
