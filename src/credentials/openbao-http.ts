@@ -46,6 +46,8 @@ export interface BaoReply {
   /** 0: there was no answer, for the reason that `silence` gives. */
   readonly status: number;
   readonly silence: Silence | null;
+  /** The system's word for it, such as ECONNREFUSED, for whoever runs the gateway; null: there is none. */
+  readonly code: string | null;
   readonly body: JsonReply;
   /** What the server asks to wait; null: nothing. */
   readonly retry_after_ms: number | null;
@@ -112,7 +114,7 @@ export function createBaoHttp(address: OpenBaoAddress, clock: Clock): BaoHttp {
     if (parsed === null && status < 400) return silent('garbage');
     const wait = Number(headers['retry-after']);
     const retry_after_ms = wait > 0 && wait < Infinity ? wait * 1000 : null;
-    return { status, silence: null, body: parsed ?? {}, retry_after_ms };
+    return { status, silence: null, code: null, body: parsed ?? {}, retry_after_ms };
   }
 
   async function follow(asked: BaoRequest, timeout_ms: number): Promise<BaoReply> {
@@ -126,7 +128,7 @@ export function createBaoHttp(address: OpenBaoAddress, clock: Clock): BaoHttp {
       const second = await ask(active, asked, ends - clock.monotonic());
       return 'to' in second ? silent('redirect') : second;
     } catch (error) {
-      return silent(silenceOf(error));
+      return silent(silenceOf(error), codeOf(error));
     }
   }
 
@@ -148,8 +150,8 @@ export function createBaoHttp(address: OpenBaoAddress, clock: Clock): BaoHttp {
   };
 }
 
-function silent(silence: Silence): BaoReply {
-  return { status: 0, silence, body: {}, retry_after_ms: null };
+function silent(silence: Silence, code: string | null = null): BaoReply {
+  return { status: 0, silence, code, body: {}, retry_after_ms: null };
 }
 
 async function readText(body: AsyncIterable<Uint8Array>): Promise<string | null> {
@@ -178,8 +180,15 @@ export function object(value: unknown): JsonReply | null {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonReply) : null;
 }
 
+/** The code alone: messages and causes may quote what was sent. */
+function codeOf(error: unknown): string | null {
+  const { code } = error as { readonly code?: unknown };
+  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? code : null;
+}
+
 function silenceOf(error: unknown): Silence {
-  const { name = '', code = '' } = error as { readonly name?: string; readonly code?: string };
+  const { name = '' } = error as { readonly name?: string };
+  const code = codeOf(error) ?? '';
   if (name === 'TimeoutError' || code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT')
     return 'timeout';
   if (

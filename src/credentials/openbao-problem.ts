@@ -30,6 +30,11 @@ export function problemOf(reply: BaoReply): string {
   return STATUSES[reply.status] ?? `OpenBao failed (${reply.status})`;
 }
 
+/** The same for whoever runs the gateway: with the system's word for what went wrong. */
+export function problemInFull(reply: BaoReply): string {
+  return reply.code === null ? problemOf(reply) : `${problemOf(reply)} (${reply.code})`;
+}
+
 /** Whether the same reading may succeed in a moment. */
 export function isPassing(reply: BaoReply): boolean {
   if (reply.silence !== null) return reply.silence === 'unreachable' || reply.silence === 'lost';

@@ -115,8 +115,9 @@ export function createBaoToken({ auth, namespace, http, clock, log }: BaoTokenDe
     }
     failures += 1;
     quiet_until = clock.monotonic() + backoff();
-    problem = `the gateway cannot log in to OpenBao: ${failureText(granted)}`;
-    log.warn({ method: auth.method, failures, reason: failureText(granted) }, 'the login to OpenBao failed');
+    problem = `the gateway cannot log in to OpenBao: ${failureText(granted, auth.method)}`;
+    const code = 'reply' in granted && granted.reply.code !== null ? { code: granted.reply.code } : {};
+    log.warn({ method: auth.method, failures, ...code, reason: problem }, 'the login to OpenBao failed');
     throw unavailable(problem);
   }
 
@@ -153,6 +154,17 @@ export function createBaoToken({ auth, namespace, http, clock, log }: BaoTokenDe
   };
 }
 
-function failureText(failure: LoginFailure): string {
-  return 'problem' in failure ? failure.problem : problemOf(failure.reply);
+const PROOFS: Readonly<Record<OpenBaoAuth['method'], string>> = {
+  token: 'token',
+  approle: 'role_id or secret_id',
+  kubernetes: 'role or service account token',
+  jwt: 'role or JWT',
+};
+
+function failureText(failure: LoginFailure, method: OpenBaoAuth['method']): string {
+  if ('problem' in failure) return failure.problem;
+  const { status } = failure.reply;
+  return status === 400 || status === 403
+    ? `OpenBao refuses its ${PROOFS[method]} (${status})`
+    : problemOf(failure.reply);
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { type BaoReply, type BaoRequest, createBaoHttp, type OpenBaoAddress } from './openbao-http.ts';
 import type { OpenBaoAuth } from './openbao-login.ts';
-import { isPassing } from './openbao-problem.ts';
+import { isPassing, problemInFull } from './openbao-problem.ts';
 import { createBaoToken, type TokenStatus } from './openbao-token.ts';
 
 export interface OpenBaoOptions extends OpenBaoAddress {
@@ -19,6 +19,8 @@ export interface OpenBaoStatus extends TokenStatus {
   readonly addr: string;
   readonly method: OpenBaoAuth['method'];
   readonly health: Health;
+  /** Why it is unreachable; null: it is not. */
+  readonly unreachable: string | null;
   readonly version: string | null;
 }
 
@@ -53,6 +55,7 @@ export function createOpenBao(options: OpenBaoOptions, deps: { clock: Clock; log
   const http = createBaoHttp(options, clock);
   const token = createBaoToken({ auth: options.auth, namespace: options.namespace, http, clock, log });
   let health: Health = 'unknown';
+  let unreachable: string | null = null;
   let version: string | null = null;
 
   async function send(asked: Act, ends: number): Promise<BaoReply> {
@@ -65,7 +68,8 @@ export function createOpenBao(options: OpenBaoOptions, deps: { clock: Clock; log
   }
 
   function status(): OpenBaoStatus {
-    return { addr: options.addr, method: options.auth.method, health, version, ...token.status() };
+    const { addr, auth } = options;
+    return { addr, method: auth.method, health, unreachable, version, ...token.status() };
   }
 
   async function check(): Promise<OpenBaoStatus> {
@@ -74,8 +78,12 @@ export function createOpenBao(options: OpenBaoOptions, deps: { clock: Clock; log
     const reply = await http.send({ method: 'GET', path, namespace: null, token: null });
     const before = health;
     health = healthOf(reply);
+    unreachable = health === 'unreachable' ? problemInFull(reply) : null;
     if (typeof reply.body.version === 'string') version = reply.body.version.slice(0, 64);
-    if (health !== before) log[isWell(health) ? 'info' : 'warn']({ health }, 'OpenBao');
+    if (health !== before) {
+      const facts = { addr: options.addr, ...(unreachable !== null && { reason: unreachable }) };
+      log[isWell(health) ? 'info' : 'warn'](facts, `OpenBao is ${health}`);
+    }
     return status();
   }
 

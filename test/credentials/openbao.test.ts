@@ -133,7 +133,7 @@ describe('logging in', () => {
       Array.from({ length: 20 }, () => openbao.read(READ).catch((error) => error)),
     );
     expect(errors[0].message).toBe(
-      'the gateway cannot log in to OpenBao: OpenBao refuses the request as malformed (400)',
+      'the gateway cannot log in to OpenBao: OpenBao refuses its role_id or secret_id (400)',
     );
     expect(loginsOf(bao)).toHaveLength(1);
     expect(lines.join('')).toContain('the login to OpenBao failed');
