@@ -409,6 +409,16 @@ describe('nothing that was used is found', () => {
     expect(found(replies.join('\n'))).toEqual([]);
   });
 
+  test('in what operators read', async () => {
+    const pages = ['status', 'specs', 'specs/static', 'workflows', 'security-contexts', 'events?limit=200'];
+    for (const page of pages) {
+      const response = await fetch(`${gateway.controlUrl()}/v1/${page}`);
+      const text = await response.text();
+      expect(response.status, text).toBe(200);
+      expect(found(text)).toEqual([]);
+    }
+  });
+
   test('in the log', async () => {
     await gateway.restart();
     expect(log.join('')).toContain('logged in to OpenBao');
