@@ -164,7 +164,8 @@ const PROOFS: Readonly<Record<OpenBaoAuth['method'], string>> = {
 function failureText(failure: LoginFailure, method: OpenBaoAuth['method']): string {
   if ('problem' in failure) return failure.problem;
   const { status } = failure.reply;
-  return status === 400 || status === 403
-    ? `OpenBao refuses its ${PROOFS[method]} (${status})`
-    : problemOf(failure.reply);
+  if (status !== 400 && status !== 403) return problemOf(failure.reply);
+  // A path without a login is a 403 as well.
+  const or = status === 403 && method !== 'token' ? ', or has no login there' : '';
+  return `OpenBao refuses its ${PROOFS[method]}${or} (${status})`;
 }

@@ -175,6 +175,18 @@ describe('tenants', () => {
   });
 });
 
+test('an engine of the other version, and a tenant without a namespace, are told apart from a missing secret', async () => {
+  const both = await connected();
+  both.bao.put('secret', 'crm', { token: 't-1' });
+  await expect(provider(both, { version: 1 })(ref('crm'), ofNobody)).rejects.toThrow(
+    'the key-value engine keeps versions: its kv_version is 2',
+  );
+  const initech = aPrincipal({ tenant: aTenant('initech'), tenants: new Map() });
+  await expect(provider(both)(ref('crm'), initech)).rejects.toThrow(
+    'OpenBao has no namespace for the tenant of this caller',
+  );
+});
+
 describe('a tenant whose name would lead elsewhere has no secrets', () => {
   const names = [
     '..',
