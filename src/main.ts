@@ -124,11 +124,12 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     // After the calls are drained: their leases are revoked before the gateway ends.
     closers.push(() => sources.close());
     const credentials = createCredentials({ providers: sources.providers, clock });
+    closers.push(() => credentials.ended());
 
     const holder = createHolder(({ tools, tenants }) => {
       // Before there is a call, in the name of the tool's own tenant.
       cli.prepare(tools.values(), ({ tenant }) =>
-        credentials({
+        credentials.open({
           principal: {
             ...{ tenant: tenants.get(tenant ?? '') ?? null, tenants, agent: 'seal-gateway', context: '' },
             ...{ user_token: null, allow_human_delegated: false },
@@ -266,7 +267,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       egress,
       cli,
       slicer,
-      credentials,
+      credentials: credentials.open,
       clock,
       newId,
       instance,

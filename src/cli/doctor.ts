@@ -4,6 +4,7 @@ import { systemClock } from '../clock.ts';
 import { ConfigError, containerHosts, loadConfig } from '../config.ts';
 import type { Config } from '../config-shape.ts';
 import { isWell } from '../credentials/openbao.ts';
+import { fileProblems } from '../credentials/secret-files.ts';
 import { connect } from '../credentials/sources.ts';
 import { createEngines } from '../execute/container-engine.ts';
 import { silentLog } from '../log.ts';
@@ -112,8 +113,9 @@ async function checkOpenBao({ credentials }: Config): Promise<Finding[]> {
   }
   if (openbao === null) return [];
   try {
-    const { health, version, method } = await openbao.check();
+    const { health, version, method, unreachable } = await openbao.check();
     const state = `${settings.addr} is ${health}${version === null ? '' : `, version ${version}`}`;
+    if (unreachable !== null) return [finding('openbao', 'failed', `${settings.addr}: ${unreachable}`)];
     if (!isWell(health)) return [finding('openbao', 'failed', state)];
     const problem = await openbao.login();
     return [
@@ -164,7 +166,10 @@ async function checkDevelopment({ auth, credentials }: Config): Promise<Finding[
       : []),
     ...(files.dir === null
       ? []
-      : [finding('development', 'warn', `credentials.files: secrets are files below ${files.dir}`)]),
+      : [
+          finding('development', 'warn', `credentials.files: secrets are files below ${files.dir}`),
+          ...(await fileProblems(files.dir)).map((problem) => finding('files', 'failed', problem)),
+        ]),
     ...(env.prefix === null
       ? []
       : [finding('development', 'warn', `credentials.env: secrets are variables ${env.prefix}*`)]),

@@ -50,10 +50,11 @@ export function statusText(status: GatewayStatus, now: number): string {
 function credentialLines({ openbao, development_providers, open_leases }: CredentialStatus): string[] {
   const lines: string[] = [];
   if (openbao !== null) {
-    const { health, method, problem, expires_at, logged_in } = openbao;
+    const { health, method, problem, expires_at, logged_in, unreachable } = openbao;
     const login = logged_in ? `logged in by ${method}` : (problem ?? 'not logged in');
     const until = expires_at === null ? '' : ` until ${expires_at}`;
-    lines.push(`OpenBao is ${health}, ${login}${until}; leases in use: ${open_leases}`);
+    const state = unreachable ?? `OpenBao is ${health}`;
+    lines.push(`${state}, ${login}${until}; leases in use: ${open_leases}`);
   }
   if (development_providers.length > 0) {
     lines.push(`DEVELOPMENT: secrets come from this machine (${development_providers.join(', ')})`);

@@ -54,8 +54,30 @@ export interface CallCredentialsOptions {
 
 export type OpenCredentials = (options: CallCredentialsOptions) => CallCredentials;
 
-export function createCredentials(deps: CallCredentialsDeps): OpenCredentials {
-  return (options) => openCredentials(deps, options);
+export interface Credentials {
+  readonly open: OpenCredentials;
+  /** Resolves when what calls had that are over is ended, also what was only on its way to them. Never rejects. */
+  ended(): Promise<void>;
+}
+
+export function createCredentials(deps: CallCredentialsDeps): Credentials {
+  const ending = new Set<Promise<void>>();
+  return {
+    open(options) {
+      const credentials = openCredentials(deps, options);
+      return {
+        ...credentials,
+        end() {
+          const ended = credentials.end().finally(() => ending.delete(ended));
+          ending.add(ended);
+          return ended;
+        },
+      };
+    },
+    async ended() {
+      while (ending.size > 0) await Promise.all(ending);
+    },
+  };
 }
 
 function openCredentials(

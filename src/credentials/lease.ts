@@ -4,10 +4,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
+import { GatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { OpenBao } from './openbao.ts';
 import type { BaoReply } from './openbao-http.ts';
-import { isPassing, problemOf } from './openbao-problem.ts';
+import { problemOf } from './openbao-problem.ts';
+import { unavailable } from './problem.ts';
 
 /** As `store/store.ts` has it. */
 export interface LeaseNote {
@@ -18,9 +20,11 @@ export interface LeaseNote {
   readonly in_use_until: number;
 }
 
+type Leased = Pick<LeaseNote, 'lease_id' | 'namespace'>;
+
 export interface LeaseNotes {
   note(lease: LeaseNote): Promise<void>;
-  forget(lease_id: string): Promise<void>;
+  forget(lease_ids: readonly string[]): Promise<void>;
   abandoned(holder: string, now: number): Promise<LeaseNote[]>;
 }
 
@@ -51,43 +55,61 @@ export interface LeaseDeps {
 const WAITS: readonly number[] = [200, 1_000];
 const LOOK_MS = 30_000;
 const AT_ONCE = 8;
+/** Milliseconds that revoked leases stay noted, so that many are forgotten in one commit; so many at most. */
+const FORGET_MS = 500;
+const FORGET_AT = 1_000;
 
 /** Begins with what earlier runs left. */
 export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
   const { openbao, notes, holder, clock, log } = deps;
   const running = new Set<Promise<void>>();
   const closing = new AbortController();
-  let open = 0;
+  /** Still noted. */
+  const revoked: string[] = [];
+  let forgetting: NodeJS.Timeout | undefined;
+  /** Held by calls of this run, and not revoked yet. */
+  const open = new Set<string>();
 
-  async function revoke({
-    lease_id,
-    namespace,
-  }: Pick<LeaseNote, 'lease_id' | 'namespace'>): Promise<BaoReply> {
-    const body = { lease_id, sync: true };
+  /** `sync`: the server answers when the lease is gone, else when it has taken it over. */
+  function revoke({ lease_id, namespace }: Leased, sync: boolean): Promise<BaoReply> {
+    const body = { lease_id, sync };
     return openbao.act({ method: 'PUT', path: 'sys/leases/revoke', namespace, body });
   }
 
-  /** Whether the lease is gone. The note goes after it: nobody waits for that, and a note too many is harmless. */
-  async function settle(lease: Pick<LeaseNote, 'lease_id' | 'namespace'>): Promise<boolean> {
-    const reply = await revoke(lease).catch(() => null);
-    if (reply === null || !isGone(reply)) {
-      const reason = reply === null ? 'the gateway has no token' : problemOf(reply);
+  /** Whether the lease is gone, or the server's to end. */
+  async function settle(lease: Leased): Promise<boolean> {
+    try {
+      let reply = await revoke(lease, true);
+      // The engine could not do it now, such as a database that is down: the server goes on trying once it is told to.
+      if (reply.status === 400) reply = await revoke(lease, false);
+      if (!isEnded(reply)) throw unavailable(problemOf(reply));
+      if (reply.status === 400) log.warn(lease, 'OpenBao refuses to revoke a lease, which ends by itself');
+    } catch (error) {
+      const reason = error instanceof GatewayError ? error.message : 'it could not be asked';
       log.warn({ lease_id: lease.lease_id, reason }, 'a lease could not be revoked yet');
       return false;
     }
-    const forgotten = notes.forget(lease.lease_id);
-    void track(forgotten.catch((err: unknown) => log.warn({ err }, 'a revoked lease stays noted')));
+    open.delete(lease.lease_id);
+    revoked.push(lease.lease_id);
+    if (revoked.length >= FORGET_AT) forget();
+    else forgetting ??= setTimeout(forget, FORGET_MS).unref();
     return true;
   }
 
-  async function end(lease: Pick<LeaseNote, 'lease_id' | 'namespace'>): Promise<void> {
+  /** The notes go after the leases: nobody waits for that, and a note too many is harmless. */
+  function forget(): void {
+    clearTimeout(forgetting);
+    forgetting = undefined;
+    const lease_ids = revoked.splice(0);
+    if (lease_ids.length === 0) return;
+    const forgotten = notes.forget(lease_ids);
+    void track(forgotten.catch((err: unknown) => log.warn({ err }, 'revoked leases stay noted')));
+  }
+
+  async function end(lease: Leased): Promise<void> {
     for (const wait of [0, ...WAITS]) {
       if (wait > 0) await sleep(wait, undefined, { signal: closing.signal }).catch(() => {});
-      if (await settle(lease)) {
-        open -= 1;
-        return;
-      }
-      if (closing.signal.aborted) return;
+      if ((await settle(lease)) || closing.signal.aborted) return;
     }
   }
 
@@ -115,7 +137,7 @@ export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
 
   return {
     async hold(lease_id, namespace) {
-      open += 1;
+      open.add(lease_id);
       let ended: Promise<void> | null = null;
       const release = (): Promise<void> => {
         ended ??= track(end({ lease_id, namespace }));
@@ -130,17 +152,21 @@ export function createLeaseKeeper(deps: LeaseDeps): LeaseKeeper {
       }
       return release;
     },
-    open: () => open,
+    open: () => open.size,
     async close() {
       clearInterval(timer);
       closing.abort();
-      // What ends may begin to forget.
       while (running.size > 0) await Promise.all(running);
+      forget();
+      await Promise.all(running);
     },
   };
 }
 
-/** Revoked now or earlier; 202: the server does it in a while; 400 and 404: it knows no such lease. */
-function isGone(reply: BaoReply): boolean {
-  return !isPassing(reply) && [200, 202, 204, 400, 404].includes(reply.status);
+/**
+ * 204: revoked now or earlier, an unknown lease is no error; 202: the server does it by itself; 404: there is no such
+ * place any more; 400, when it was only asked to take it over: it never will.
+ */
+function isEnded({ status }: BaoReply): boolean {
+  return [200, 202, 204, 400, 404].includes(status);
 }

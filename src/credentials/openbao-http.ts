@@ -2,6 +2,7 @@
  * Requests to OpenBao, one at a time and nothing more: no token is sent to another origin, no redirect followed but
  * within the cluster, no answer is larger than it may be. Not node-vault: docs/decisions/0013-openbao-client.md.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import type { Clock } from '../clock.ts';
 import { reveal, type Secret } from './secret.ts';
@@ -27,6 +28,8 @@ export interface BaoRequest {
   readonly body?: Readonly<Record<string, unknown>>;
   /** Milliseconds, where that is less than the usual. */
   readonly timeout_ms?: number;
+  /** Hears an answer that came too late for whoever asked: what it tells of was made all the same. */
+  readonly onLate?: (reply: BaoReply) => void;
 }
 
 /** Why there was no answer. */
@@ -43,6 +46,8 @@ export interface BaoReply {
   /** 0: there was no answer, for the reason that `silence` gives. */
   readonly status: number;
   readonly silence: Silence | null;
+  /** The system's word for it, such as ECONNREFUSED, for whoever runs the gateway; null: there is none. */
+  readonly code: string | null;
   readonly body: JsonReply;
   /** What the server asks to wait; null: nothing. */
   readonly retry_after_ms: number | null;
@@ -59,6 +64,8 @@ export interface BaoHttp {
 
 const MAX_BYTES = 1024 * 1024;
 const CONNECTIONS = 64;
+/** Milliseconds that a late answer is waited for. */
+const LATE_MS = 60_000;
 const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 export function createBaoHttp(address: OpenBaoAddress, clock: Clock): BaoHttp {
@@ -107,30 +114,44 @@ export function createBaoHttp(address: OpenBaoAddress, clock: Clock): BaoHttp {
     if (parsed === null && status < 400) return silent('garbage');
     const wait = Number(headers['retry-after']);
     const retry_after_ms = wait > 0 && wait < Infinity ? wait * 1000 : null;
-    return { status, silence: null, body: parsed ?? {}, retry_after_ms };
+    return { status, silence: null, code: null, body: parsed ?? {}, retry_after_ms };
+  }
+
+  async function follow(asked: BaoRequest, timeout_ms: number): Promise<BaoReply> {
+    const ends = clock.monotonic() + timeout_ms;
+    try {
+      const first = await ask(own, asked, timeout_ms);
+      if (!('to' in first)) return first;
+      // A standby node names the active one, and has done nothing itself.
+      const active = URL.parse(first.to, own)?.origin;
+      if (active === undefined || active === own || !cluster.has(active)) return silent('redirect');
+      const second = await ask(active, asked, ends - clock.monotonic());
+      return 'to' in second ? silent('redirect') : second;
+    } catch (error) {
+      return silent(silenceOf(error), codeOf(error));
+    }
   }
 
   return {
     async send(asked) {
-      const ends = clock.monotonic() + Math.min(asked.timeout_ms ?? Infinity, address.timeout_ms);
-      try {
-        const first = await ask(own, asked, ends - clock.monotonic());
-        if (!('to' in first)) return first;
-        // A standby node names the active one, and has done nothing itself.
-        const active = URL.parse(first.to, own)?.origin;
-        if (active === undefined || active === own || !cluster.has(active)) return silent('redirect');
-        const second = await ask(active, asked, ends - clock.monotonic());
-        return 'to' in second ? silent('redirect') : second;
-      } catch (error) {
-        return silent(silenceOf(error));
-      }
+      const timeout_ms = Math.min(asked.timeout_ms ?? Infinity, address.timeout_ms);
+      const { onLate } = asked;
+      if (onLate === undefined) return follow(asked, timeout_ms);
+      const late = new AbortController();
+      const answer = follow(asked, timeout_ms + LATE_MS);
+      const deadline = sleep(Math.max(1, timeout_ms), silent('timeout'), { signal: late.signal });
+      const reply = await Promise.race([answer, deadline]);
+      if (reply.silence === 'timeout') void answer.then(onLate);
+      late.abort();
+      deadline.catch(() => {});
+      return reply;
     },
     close: () => agent.destroy(),
   };
 }
 
-function silent(silence: Silence): BaoReply {
-  return { status: 0, silence, body: {}, retry_after_ms: null };
+function silent(silence: Silence, code: string | null = null): BaoReply {
+  return { status: 0, silence, code, body: {}, retry_after_ms: null };
 }
 
 async function readText(body: AsyncIterable<Uint8Array>): Promise<string | null> {
@@ -159,8 +180,15 @@ export function object(value: unknown): JsonReply | null {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonReply) : null;
 }
 
+/** The code alone: messages and causes may quote what was sent. */
+function codeOf(error: unknown): string | null {
+  const { code } = error as { readonly code?: unknown };
+  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? code : null;
+}
+
 function silenceOf(error: unknown): Silence {
-  const { name = '', code = '' } = error as { readonly name?: string; readonly code?: string };
+  const { name = '' } = error as { readonly name?: string };
+  const code = codeOf(error) ?? '';
   if (name === 'TimeoutError' || code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT')
     return 'timeout';
   if (

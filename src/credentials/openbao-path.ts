@@ -28,6 +28,8 @@ const SERVERS_OWN: ReadonlySet<string> = new Set(['sys', 'auth', 'identity', 'cu
 export function scopeOf(tenancy: Tenancy, tenant: Pick<Tenant, 'name' | 'openbao_namespace'> | null): Scope {
   if (tenant === null) return { namespace: tenancy.namespace, below: [] };
   const own = `${tenancy.prefix}${tenant.name}`;
+  // A name of several segments would lie within the part of the tenant that has the first for its name.
+  if (tenant.name.includes('/')) throw unavailable('the name of the tenant is no single segment');
   if (tenancy.by === 'path')
     return { namespace: tenancy.namespace, below: segments(own, 'the name of the tenant') };
   const namespace = segments(tenant.openbao_namespace ?? own, 'the namespace of the tenant').join('/');

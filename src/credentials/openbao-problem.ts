@@ -26,8 +26,14 @@ export function problemOf(reply: BaoReply): string {
   if (reply.silence !== null) return SILENCES[reply.silence];
   if (isSealed(reply)) return 'OpenBao is sealed';
   if (isLeaderless(reply)) return 'OpenBao has no active node';
+  if (lacksNamespace(reply)) return 'OpenBao has no namespace for the tenant of this caller';
   if (reply.status === 200) return SILENCES.garbage;
   return STATUSES[reply.status] ?? `OpenBao failed (${reply.status})`;
+}
+
+/** The same for whoever runs the gateway: with the system's word for what went wrong. */
+export function problemInFull(reply: BaoReply): string {
+  return reply.code === null ? problemOf(reply) : `${problemOf(reply)} (${reply.code})`;
 }
 
 /** Whether the same reading may succeed in a moment. */
@@ -43,6 +49,10 @@ function isSealed(reply: BaoReply): boolean {
 /** A standby that cannot hand the request on. */
 function isLeaderless(reply: BaoReply): boolean {
   return reply.status === 500 && says(reply, /active (?:cluster )?node/i);
+}
+
+export function lacksNamespace(reply: BaoReply): boolean {
+  return reply.status === 404 && says(reply, /namespace not found/);
 }
 
 function says(reply: BaoReply, pattern: RegExp): boolean {

@@ -18,7 +18,7 @@ export interface TokenStatus {
 export interface BaoToken {
   /** Rejects with CREDENTIAL_UNAVAILABLE. Concurrent callers share one login. */
   current(): Promise<Secret>;
-  /** The server refused this token (403). Resolves to whether another one may be tried: `current` gives it. */
+  /** The server refused this token (403). Resolves to whether it may be tried again, with what `current` gives then. */
   refused(token: Secret): Promise<boolean>;
   status(): TokenStatus;
   close(): void;
@@ -27,6 +27,8 @@ export interface BaoToken {
 interface Held extends Grant {
   /** Monotonic milliseconds; Infinity: never. */
   readonly ends: number;
+  /** Monotonic milliseconds. */
+  readonly since: number;
 }
 
 export interface BaoTokenDeps {
@@ -41,6 +43,8 @@ export interface BaoTokenDeps {
 const RENEW_AT = 2 / 3;
 const FIRST_BACKOFF_MS = 250;
 const LAST_BACKOFF_MS = 30_000;
+/** Milliseconds in which a standby that answers by itself may not know a new token yet. */
+const YOUNG_MS = 2_000;
 /** A timer of Node holds no more. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -56,7 +60,7 @@ export function createBaoToken({ auth, namespace, http, clock, log }: BaoTokenDe
 
   function hold(grant: Grant): Held {
     const ends = grant.ttl_seconds === 0 ? Infinity : clock.monotonic() + grant.ttl_seconds * 1000;
-    held = { ...grant, ends };
+    held = { ...grant, ends, since: clock.monotonic() };
     failures = 0;
     problem = null;
     if (ends !== Infinity) wakeIn(grant.ttl_seconds * 1000 * RENEW_AT);
@@ -111,8 +115,9 @@ export function createBaoToken({ auth, namespace, http, clock, log }: BaoTokenDe
     }
     failures += 1;
     quiet_until = clock.monotonic() + backoff();
-    problem = `the gateway cannot log in to OpenBao: ${failureText(granted)}`;
-    log.warn({ method: auth.method, failures, reason: failureText(granted) }, 'the login to OpenBao failed');
+    problem = `the gateway cannot log in to OpenBao: ${failureText(granted, auth.method)}`;
+    const code = 'reply' in granted && granted.reply.code !== null ? { code: granted.reply.code } : {};
+    log.warn({ method: auth.method, failures, ...code, reason: problem }, 'the login to OpenBao failed');
     throw unavailable(problem);
   }
 
@@ -133,7 +138,7 @@ export function createBaoToken({ auth, namespace, http, clock, log }: BaoTokenDe
       checking ??= isDead(token).finally(() => {
         checking = null;
       });
-      if (!(await checking)) return false;
+      if (!(await checking)) return held?.token === token && clock.monotonic() - held.since < YOUNG_MS;
       if (held?.token === token) held = null;
       return auth.method !== 'token';
     },
@@ -149,6 +154,18 @@ export function createBaoToken({ auth, namespace, http, clock, log }: BaoTokenDe
   };
 }
 
-function failureText(failure: LoginFailure): string {
-  return 'problem' in failure ? failure.problem : problemOf(failure.reply);
+const PROOFS: Readonly<Record<OpenBaoAuth['method'], string>> = {
+  token: 'token',
+  approle: 'role_id or secret_id',
+  kubernetes: 'role or service account token',
+  jwt: 'role or JWT',
+};
+
+function failureText(failure: LoginFailure, method: OpenBaoAuth['method']): string {
+  if ('problem' in failure) return failure.problem;
+  const { status } = failure.reply;
+  if (status !== 400 && status !== 403) return problemOf(failure.reply);
+  // A path without a login is a 403 as well.
+  const or = status === 403 && method !== 'token' ? ', or has no login there' : '';
+  return `OpenBao refuses its ${PROOFS[method]}${or} (${status})`;
 }

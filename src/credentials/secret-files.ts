@@ -32,6 +32,29 @@ export function createSecretFiles(dir: string, prefix: string): CredentialProvid
   };
 }
 
+/** What is wrong with the files of a directory of secrets, before a call finds out. */
+export async function fileProblems(dir: string): Promise<string[]> {
+  let names: string[];
+  try {
+    names = await readdir(dir, { recursive: true });
+  } catch (error) {
+    return [`${dir} cannot be read (${(error as NodeJS.ErrnoException).code})`];
+  }
+  const problems = await Promise.all(
+    names.sort().map(async (name) => {
+      const found = await stat(join(dir, name)).catch(() => null);
+      if (found?.isFile() !== true || (found.mode & FORBIDDEN_MODE) === 0) return null;
+      return `${join(dir, name)} ${modeProblem(found.mode)}`;
+    }),
+  );
+  return problems.filter((problem) => problem !== null);
+}
+
+function modeProblem(mode: number): string {
+  const octal = (mode & 0o777).toString(8).padStart(4, '0');
+  return `has mode ${octal}: others may read or change it; make it 0440 or 0400`;
+}
+
 /** Kubernetes keeps the files themselves behind names that begin with dots. */
 async function fieldsIn(folder: string, key: string): Promise<string[]> {
   const names = await readdir(folder).catch(() => {
@@ -56,12 +79,8 @@ async function readField(root: string, folder: string, key: string, field: strin
     const found = await handle.stat();
     if (!found.isFile()) throw unavailable(`the field ${field} of the secret ${key} is no file`);
     const { mode, size } = found;
-    if ((mode & FORBIDDEN_MODE) !== 0) {
-      const octal = (mode & 0o777).toString(8).padStart(4, '0');
-      throw unavailable(
-        `the file of the field ${field} of the secret ${key} has mode ${octal}: others may read or change it; make it 0440 or 0400`,
-      );
-    }
+    if ((mode & FORBIDDEN_MODE) !== 0)
+      throw unavailable(`the file of the field ${field} of the secret ${key} ${modeProblem(mode)}`);
     if (size > MAX_BYTES) throw unavailable(`the field ${field} of the secret ${key} is larger than 1 MiB`);
     const text = await handle.readFile('utf8');
     // The line end that editors and echo leave is no part of a password.

@@ -1,6 +1,7 @@
 /** Everything that this gateway gets credentials from, built from its configuration and closed with it. */
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../clock.ts';
+import type { Config } from '../config-shape.ts';
 import type { Log } from '../log.ts';
 import { createHumanDelegated } from './human-delegated.ts';
 import { createLeaseKeeper, type LeaseKeeper, type LeaseNotes } from './lease.ts';
@@ -17,49 +18,12 @@ import { createTokenExchange, type TokenExchange } from './token-exchange.ts';
 import { type Bindings, createUserBound } from './user-bound.ts';
 import type { VerifyUser } from './user-token.ts';
 
-/** As `credentials` of gateway.yaml has it (src/config.ts). */
-export interface CredentialSettings {
-  readonly openbao: OpenBaoSettings;
-  readonly token_exchange: {
-    readonly url: string | null;
-    readonly client_id: string | null;
-    readonly client_secret: string | null;
-    readonly client_auth: 'basic' | 'post';
-    readonly ca_file: string | null;
-    readonly timeout_ms: number;
-  };
-  readonly files: { readonly dir: string | null };
-  readonly user_bound: { readonly bind_url: string | null };
-}
-
-export interface OpenBaoSettings {
-  readonly addr: string | null;
-  readonly cluster_addrs: readonly string[];
-  readonly namespace: string | null;
-  readonly auth: {
-    readonly token: string | null;
-    readonly approle: {
-      readonly mount: string;
-      readonly role_id: string;
-      readonly secret_id?: string | null;
-      readonly secret_id_file?: string | null;
-    } | null;
-    readonly kubernetes: { readonly mount: string; readonly role: string; readonly jwt_file: string } | null;
-    readonly jwt: { readonly mount: string; readonly role: string; readonly jwt_file: string } | null;
-  };
-  readonly kv_mount: string;
-  readonly kv_version: 1 | 2;
-  readonly tenancy: 'namespace' | 'path';
-  readonly tenant_prefix: string;
-  readonly timeout_ms: number;
-  readonly ca_file: string | null;
-  readonly cert_file: string | null;
-  readonly key_file: string | null;
-  readonly gates_readiness: boolean;
-}
+type Settings = Config['credentials'];
+type OpenBaoSettings = Settings['openbao'];
 
 export interface SourcesDeps {
-  readonly settings: CredentialSettings;
+  /** `credentials` of gateway.yaml. */
+  readonly settings: Settings;
   /** Secrets of `credentials.env`; null: it is not switched on. */
   readonly variables: Readonly<Record<string, string>> | null;
   /** null: no issuer of users' tokens is configured. */
@@ -168,7 +132,7 @@ function providersOf(
   };
 }
 
-function exchangeOf(settings: CredentialSettings['token_exchange']): TokenExchange | null {
+function exchangeOf(settings: Settings['token_exchange']): TokenExchange | null {
   const { url, client_id, client_secret, client_auth, timeout_ms, ca_file } = settings;
   if (url === null || client_id === null || client_secret === null) return null;
   const secret = new Secret(client_secret);

@@ -4,7 +4,7 @@ import { credentialOf } from './fields.ts';
 import type { OpenBao } from './openbao.ts';
 import { type BaoReply, type JsonReply, object } from './openbao-http.ts';
 import { baoPath, checkForeign, type Scope, scopeOf, segments, type Tenancy } from './openbao-path.ts';
-import { problemOf } from './openbao-problem.ts';
+import { lacksNamespace, problemOf } from './openbao-problem.ts';
 import { unavailable } from './problem.ts';
 import type { CredentialProvider, Principal } from './resolve.ts';
 import { createShared } from './shared.ts';
@@ -70,9 +70,20 @@ function dataOfVersion1(reply: BaoReply, key: string): JsonReply {
 }
 
 function dataOf(reply: BaoReply, data: JsonReply | null, key: string): JsonReply {
-  if (reply.status === 404) throw unavailable(`there is no secret ${key} where this caller's secrets are`);
+  if (isVersioned(reply)) {
+    throw unavailable('the key-value engine keeps versions: its kv_version is 2');
+  }
+  if (reply.status === 404 && !lacksNamespace(reply))
+    throw unavailable(`there is no secret ${key} where this caller's secrets are`);
   if (reply.status !== 200) throw unavailable(problemOf(reply));
   if (data === null)
     throw unavailable(`OpenBao's answer holds no secret ${key}: is its engine of the configured version?`);
   return data;
+}
+
+/** A path of version 1 is answered with a warning there. */
+function isVersioned({ status, body: { warnings } }: BaoReply): boolean {
+  return (
+    status === 404 && Array.isArray(warnings) && warnings.some((warning) => /versioned K\/V/.test(warning))
+  );
 }

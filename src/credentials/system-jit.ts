@@ -19,6 +19,15 @@ export function createSystemJit({
   leases,
   tenancy,
 }: SystemJitDeps): CredentialProvider<'system_jit'> {
+  /** The call is told of a failure by then: what was made for it is of no use any more. */
+  async function discard(late: BaoReply, namespace: string | null): Promise<void> {
+    const lease_id = leaseOf(late);
+    if (lease_id === null) return;
+    // A lease that cannot be noted is revoked as well.
+    const release = await leases.hold(lease_id, namespace).catch(() => null);
+    await release?.();
+  }
+
   return async (ref, { tenant, tenants }) => {
     const engine = segments(ref.engine_path, 'the engine path');
     checkEngine(engine);
@@ -33,6 +42,7 @@ export function createSystemJit({
       namespace: scope.namespace,
       // Most engines take a GET; those that need to be told something (Kubernetes) take a POST.
       ...(parameters === undefined ? { method: 'GET' } : { method: 'POST', body: parameters }),
+      onLate: (late) => void discard(late, scope.namespace),
     });
     const made = reply.status === 200 ? object(reply.body.data) : null;
     const lease_id = leaseOf(reply);
@@ -61,7 +71,7 @@ function leaseOf(reply: BaoReply): string | null {
   return typeof lease_id === 'string' && lease_id !== '' ? lease_id : null;
 }
 
-/** An answer that was lost may have been about a credential that was made: nobody can revoke it. */
+/** An answer that was lost may have been about a credential that was made: nobody can revoke it, unless it comes late. */
 function doubt(reply: BaoReply): string {
   const lost = reply.silence === 'lost' || reply.silence === 'timeout' || reply.silence === 'garbage';
   return lost ? '; if one was made after all, it ends with its lease' : '';

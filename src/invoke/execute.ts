@@ -2,9 +2,8 @@
 import type { EventBody } from '../audit/event.ts';
 import type { Recorder } from '../audit/record.ts';
 import { redactArguments } from '../audit/redact.ts';
-import type { CallCredentials, OpenCredentials } from '../credentials/call.ts';
+import type { CallCredentials } from '../credentials/call.ts';
 import type { Mask } from '../credentials/mask.ts';
-import type { Principal } from '../credentials/resolve.ts';
 import { GatewayError } from '../errors.ts';
 import type { CliRunner } from '../execute/cli-run.ts';
 import type { ExplorerDeps } from '../execute/explorer.ts';
@@ -17,7 +16,6 @@ import { checkSize, sliceLimit } from './result-size.ts';
 import { sliceResult } from './slice-result.ts';
 
 export interface ExecuteDeps extends Omit<RunDeps, 'credentials'> {
-  readonly credentials: OpenCredentials;
   readonly cli: CliRunner;
 }
 
@@ -32,35 +30,24 @@ export type Outcome = { readonly event: EventBody } & (
 export interface Execution {
   readonly call_id: string;
   readonly recorder: Recorder;
-  /** On whose behalf credentials are got. */
-  readonly principal: Principal;
+  /** The call's own. */
+  readonly credentials: CallCredentials;
   /** Aborts when the caller goes away. */
   readonly gone: AbortSignal;
   /** Milliseconds for the whole. */
   readonly timeout_ms: number;
 }
 
-/**
- * Never rejects: a failure is an outcome too. `ended` resolves when the credentials of the call are; they end however
- * it ended.
- */
-export async function execute(
-  deps: ExecuteDeps,
-  permit: Permit,
-  execution: Execution,
-): Promise<Outcome & { readonly ended: Promise<void> }> {
-  const { principal, recorder, call_id } = execution;
-  const credentials = deps.credentials({
-    principal,
-    emit: ({ event_type, payload }) => recorder.record({ event_type, payload: { call_id, ...payload } }),
-  });
+/** Never rejects: a failure is an outcome too. */
+export async function execute(deps: ExecuteDeps, permit: Permit, execution: Execution): Promise<Outcome> {
+  const { credentials } = execution;
   const run = { ...deps, credentials: credentials.forApi };
   const explores = 'exploration' in permit;
   const outcome =
     'invocation' in permit
-      ? await executeCli(deps, permit, execution, credentials)
+      ? await executeCli(deps, permit, execution)
       : await (explores ? explore(run, permit, execution) : executeWorkflow(run, permit, execution));
-  return { ...withoutSecrets(outcome, credentials.mask, explores), ended: credentials.end() };
+  return withoutSecrets(outcome, credentials.mask, explores);
 }
 
 /** Whatever an outcome quotes, no credential of the call is in it. `clean`: its result was masked where it was made. */
@@ -131,10 +118,9 @@ async function executeCli(
   deps: Pick<ExecuteDeps, 'cli' | 'clock'>,
   permit: CliPermit,
   execution: Execution,
-  credentials: CallCredentials,
 ): Promise<Outcome> {
   const { tool, capability, invocation, context } = permit;
-  const { call_id, recorder, gone, timeout_ms } = execution;
+  const { call_id, recorder, credentials, gone, timeout_ms } = execution;
   const started = deps.clock.monotonic();
   const facts = () => ({
     call_id,

@@ -4,10 +4,10 @@
  * are one commit, but their answer is heard only when the claim was good.
  */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventBody } from '../audit/event.ts';
 import { createRecorder, type Recorder } from '../audit/record.ts';
 import { digestArguments, redactArguments } from '../audit/redact.ts';
+import type { OpenCredentials } from '../credentials/call.ts';
 import type { Principal } from '../credentials/resolve.ts';
 import { Secret } from '../credentials/secret.ts';
 import { checkFreshness } from '../envelope/freshness.ts';
@@ -43,10 +43,8 @@ import { ownClaim, replayClaim } from './replay.ts';
 import type { SessionFinder } from './session.ts';
 import { describeTools, type ToolDescription } from './tools.ts';
 
-/** Milliseconds that a reply waits for the end of the call's credentials. */
-const END_WAIT_MS = 100;
-
 export interface InvokerDeps extends ExecuteDeps {
+  readonly credentials: OpenCredentials;
   readonly holder: SnapshotHolder;
   readonly store: Store;
   readonly limiter: Limiter;
@@ -206,17 +204,20 @@ export function createInvoker(deps: InvokerDeps): Invoker {
     const { call_timeout_ms: timeout_ms } = deps.limits;
     const recorder = recorderOf(call);
     const release = occupy(permit, deps.limiter);
+    const credentials = deps.credentials({
+      principal: principalOf(call, caller, permit),
+      emit: ({ event_type, payload }) => recorder.record({ event_type, payload: { call_id, ...payload } }),
+    });
     try {
-      const principal = principalOf(call, caller, permit);
-      const outcome = await execute(deps, permit, { recorder, gone, timeout_ms, call_id, principal });
+      const outcome = await execute(deps, permit, { recorder, gone, timeout_ms, call_id, credentials });
       call.recorded = true;
       const event_id = await recorder.conclude(outcome.event);
-      // Meanwhile the credentials were ended, as a rule; a slow server ends them after the reply.
-      await atMost(outcome.ended, END_WAIT_MS);
       if ('error' in outcome) throw outcome.error;
       return replyOf(call, outcome.result_json, event_id);
     } finally {
       release();
+      // However the call ended. The reply goes out first: nobody waits for it.
+      setImmediate(() => void credentials.end());
     }
   }
 
@@ -313,13 +314,6 @@ function principalOf(call: Call, { identity }: Caller, { tenant, context, capabi
     user_token: call.user_token,
     allow_human_delegated: capability.allow_human_delegated,
   };
-}
-
-/** Resolves with the promise, or after so many milliseconds without it. */
-async function atMost(promise: Promise<void>, ms: number): Promise<void> {
-  const stopped = new AbortController();
-  await Promise.race([promise, sleep(ms, undefined, { signal: stopped.signal, ref: false }).catch(() => {})]);
-  stopped.abort();
 }
 
 function snapshotOf(call: Call): Snapshot {

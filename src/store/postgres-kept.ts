@@ -85,8 +85,8 @@ export function leasesIn(pool: Query): Leases {
         [lease_id, namespace, holder, Math.ceil(in_use_until)],
       );
     },
-    async forget(lease_id) {
-      await pool.query('DELETE FROM credential_leases WHERE lease_id = $1', [lease_id]);
+    async forget(lease_ids) {
+      await pool.query('DELETE FROM credential_leases WHERE lease_id = ANY($1)', [lease_ids]);
     },
     async abandoned(_, now) {
       const { rows } = await pool.query<LeaseNote>(

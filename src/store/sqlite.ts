@@ -115,8 +115,8 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       async note(lease) {
         await queue.submit(encodeNoteLease(lease));
       },
-      async forget(lease_id) {
-        await queue.submit(encodeForgetLease(lease_id));
+      async forget(lease_ids) {
+        await Promise.all(lease_ids.map((lease_id) => queue.submit(encodeForgetLease(lease_id))));
       },
       abandoned: reader.abandoned,
     },

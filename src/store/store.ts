@@ -111,8 +111,8 @@ export interface LeaseNote {
 export interface Leases {
   /** Resolves when the note is durable. Rejects with AUDIT_UNAVAILABLE. */
   note(lease: LeaseNote): Promise<void>;
-  /** After it was revoked. Rejects with AUDIT_UNAVAILABLE. */
-  forget(lease_id: string): Promise<void>;
+  /** After they were revoked; those that are not noted are none of its business. Rejects with AUDIT_UNAVAILABLE. */
+  forget(lease_ids: readonly string[]): Promise<void>;
   /**
    * Leases that no call uses any more: those past `in_use_until`, and those of holders that are known to be gone.
    * SQLite is one gateway's own, so every other holder is; where gateways share a store, a living one cannot be told

@@ -4,11 +4,13 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { setUp } from '../../examples/credentials/setup.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 400);
 const WARM_UP = 40;
+const AFTER_MS = 3;
 
 const example = await setUp('sqlite');
 const agent = new Agent();
@@ -104,6 +106,8 @@ try {
         // Signed ahead: what the caller's side costs is not the gateway's.
         const envelope = JSON.stringify(await example.sign(tool));
         const call = await timed(() => send(gateway.url, envelope, user ? user_token : null));
+        // What the gateway does after the reply is not to be in the next figure.
+        await sleep(AFTER_MS);
         const alone = bare === undefined ? null : await timed(bare);
         if (round < WARM_UP) continue;
         calls.get(path)!.push(call);

@@ -72,6 +72,28 @@ test('finds an OpenBao that is sealed, one that does not let the gateway in, and
   expect(JSON.stringify(examined)).not.toContain(bao.root_token);
 });
 
+test('says why an OpenBao cannot be reached', async () => {
+  const bao = await startOpenBao();
+  await bao.close();
+  const examined = await examine({ credentials: { openbao: { addr: bao.url, auth: { token: 'any' } } } });
+  expect(failed(examined)).toMatchObject([
+    { check: 'openbao', message: `${bao.url}: OpenBao could not be reached (ECONNREFUSED)` },
+  ]);
+});
+
+test('finds files of secrets that others may read, and a directory that is not there', async () => {
+  const dir = scratch();
+  mkdirSync(join(dir, 'crm'));
+  writeFileSync(join(dir, 'crm', 'good'), 's3cret', { mode: 0o440 });
+  expect(failed(await examine({ credentials: { files: { dir } } }))).toEqual([]);
+  writeFileSync(join(dir, 'crm', 'token'), 's3cret', { mode: 0o644 });
+  expect(failed(await examine({ credentials: { files: { dir } } }))).toMatchObject([
+    { check: 'files', message: expect.stringMatching(/crm\/token has mode 0644: .* make it 0440 or 0400$/) },
+  ]);
+  const missing = await examine({ credentials: { files: { dir: join(dir, 'none') } } });
+  expect(failed(missing)).toMatchObject([{ message: expect.stringContaining('cannot be read (ENOENT)') }]);
+});
+
 test('warns of what is for development', async () => {
   const { findings } = await examine({
     auth: { development: true },

@@ -106,6 +106,7 @@ test('where credentials come from is told', () => {
     addr: 'https://bao.example',
     method: 'approle',
     health: 'active',
+    unreachable: null,
     version: '2.1.0',
     logged_in: true,
     expires_at: '2026-01-01T13:00:00.000Z',
@@ -119,6 +120,11 @@ test('where credentials come from is told', () => {
   const sealed = { ...openbao, health: 'sealed', logged_in: false, expires_at: null, problem } as const;
   expect(statusText({ ...GOOD, credentials: { ...credentials, openbao: sealed } }, NOW)).toContain(
     `\nOpenBao is sealed, ${problem}; leases in use: 2\n`,
+  );
+  const unreachable = 'OpenBao could not be reached (ECONNREFUSED)';
+  const gone = { ...openbao, health: 'unreachable', unreachable } as const;
+  expect(statusText({ ...GOOD, credentials: { ...credentials, openbao: gone } }, NOW)).toContain(
+    `\n${unreachable}, logged in by approle until`,
   );
   const development = { openbao: null, development_providers: ['files'], open_leases: 0 } as const;
   expect(statusText({ ...GOOD, credentials: development }, NOW)).toContain(

@@ -13,11 +13,12 @@ const DELEGATED = { kind: 'human_delegated', target_service: 'crm-service' } as 
 
 function open(providers: CredentialProviders, more: Partial<Principal> = {}) {
   const events: CredentialEvent[] = [];
-  const credentials = createCredentials({ providers, clock: systemClock })({
+  const all = createCredentials({ providers, clock: systemClock });
+  const credentials = all.open({
     principal: aPrincipal(more),
     emit: (event) => void events.push(event),
   });
-  return { credentials, events };
+  return { credentials, events, all };
 }
 
 function api(credential: CredentialRef, base_url = 'https://crm.example', more: Partial<Api> = {}): Api {
@@ -167,16 +168,16 @@ describe('the end of a call', () => {
   test('ends what is only on its way', async () => {
     const ended: string[] = [];
     const arrives = Promise.withResolvers<void>();
-    const { credentials, events } = open({
+    const { credentials, events, all } = open({
       system_jit: async () => {
         await arrives.promise;
         return one('v', async () => void ended.push('l-1'))();
       },
     });
     void credentials.forApi(api(JIT)).catch(() => {});
-    const end = credentials.end();
+    void credentials.end();
     arrives.resolve();
-    await end;
+    await all.ended();
     expect(ended).toEqual(['l-1']);
     expect(events).toHaveLength(1);
   });

@@ -133,7 +133,7 @@ describe('logging in', () => {
       Array.from({ length: 20 }, () => openbao.read(READ).catch((error) => error)),
     );
     expect(errors[0].message).toBe(
-      'the gateway cannot log in to OpenBao: OpenBao refuses the request as malformed (400)',
+      'the gateway cannot log in to OpenBao: OpenBao refuses its role_id or secret_id (400)',
     );
     expect(loginsOf(bao)).toHaveLength(1);
     expect(lines.join('')).toContain('the login to OpenBao failed');
@@ -302,6 +302,51 @@ describe('a server that is not well', () => {
     hung = 0;
     expect((await openbao.act({ ...READ, path: 'database/creds/reader' })).silence).toBe('lost');
     expect(hung).toBe(1);
+  });
+});
+
+describe('a standby that answers by itself, and has not caught up', () => {
+  test('does not know a new token: it is asked again, without another login', async () => {
+    const bao = await server();
+    bao.login('approle', { accepts: acceptsSecretId });
+    let refused = 0;
+    bao.intercept(({ path }, response) => {
+      if (path !== READ.path || refused === 1) return false;
+      refused += 1;
+      response.writeHead(403).end('{"errors":["permission denied"]}');
+      return true;
+    });
+    expect((await client(bao, { auth: approle() }).read(READ)).status).toBe(200);
+    expect(loginsOf(bao)).toHaveLength(1);
+  });
+
+  test('says so (412): what makes something is asked for again too, for nothing was done', async () => {
+    const bao = await server();
+    bao.dynamic('database');
+    const openbao = client(bao, { auth: tokenAuth(bao.root_token) });
+    let behind = 0;
+    bao.intercept(({ path }, response) => {
+      if (!path.includes('creds') || behind === 2) return false;
+      behind += 1;
+      response.writeHead(412).end('{"errors":["required index state not present"]}');
+      return true;
+    });
+    expect((await openbao.act({ ...READ, path: 'database/creds/reader' })).status).toBe(200);
+    expect(bao.leases).toHaveLength(1);
+  });
+
+  test.each([429, 500, 502, 503, 473])('%i: what makes something is sent once', async (status) => {
+    const bao = await server();
+    const openbao = client(bao, { auth: tokenAuth(bao.root_token) });
+    await openbao.read(READ);
+    let asked = 0;
+    bao.intercept((_request, response) => {
+      asked += 1;
+      response.writeHead(status).end('{"errors":[]}');
+      return true;
+    });
+    expect((await openbao.act({ ...READ, path: 'database/creds/reader' })).status).toBe(status);
+    expect(asked).toBe(1);
   });
 });
 

@@ -56,8 +56,8 @@ export function memoryNotes(): LeaseNotes & { readonly rows: Map<string, LeaseNo
       if (this.fail) throw new Error('the disk is full');
       rows.set(lease.lease_id, lease);
     },
-    async forget(lease_id) {
-      rows.delete(lease_id);
+    async forget(lease_ids) {
+      for (const lease_id of lease_ids) rows.delete(lease_id);
     },
     async abandoned(holder, now) {
       return [...rows.values()].filter((row) => row.holder !== holder || row.in_use_until < now);

@@ -175,6 +175,43 @@ describe('tenants', () => {
   });
 });
 
+test('an engine of the other version, and a tenant without a namespace, are told apart from a missing secret', async () => {
+  const both = await connected();
+  both.bao.put('secret', 'crm', { token: 't-1' });
+  await expect(provider(both, { version: 1 })(ref('crm'), ofNobody)).rejects.toThrow(
+    'the key-value engine keeps versions: its kv_version is 2',
+  );
+  const initech = aPrincipal({ tenant: aTenant('initech'), tenants: new Map() });
+  await expect(provider(both)(ref('crm'), initech)).rejects.toThrow(
+    'OpenBao has no namespace for the tenant of this caller',
+  );
+});
+
+describe('a tenant whose name would lead elsewhere has no secrets', () => {
+  const names = [
+    '..',
+    'acme/secret',
+    'acme/../globex',
+    'a%2e%2e',
+    '%2e%2e',
+    'a\\b',
+    '',
+    'a b\n',
+    '/acme',
+    'acme/',
+  ];
+  test.each(names)('%j', async (name) => {
+    const both = await connected();
+    for (const { by } of [BY_NAMESPACE, BY_PATH]) {
+      const get = provider(both, { tenancy: { namespace: null, by, prefix: '' } });
+      await expect(get(ref('crm'), aPrincipal({ tenant: aTenant(name), tenants }))).rejects.toMatchObject({
+        name: 'CREDENTIAL_UNAVAILABLE',
+      });
+    }
+    expect(both.bao.requests.filter(({ path }) => path.includes('/data/'))).toEqual([]);
+  });
+});
+
 describe('asking again', () => {
   test('every call asks, unless the manifest says otherwise', async () => {
     const both = await connected();

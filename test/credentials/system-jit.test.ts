@@ -30,8 +30,9 @@ test('makes a credential, notes its lease, and revokes it when it is released', 
   expect(leases.open()).toBe(1);
   await Promise.all([credential.release?.(), credential.release?.()]);
   expect(bao.alive()).toEqual([]);
-  expect(notes.rows.size).toBe(0);
   expect(leases.open()).toBe(0);
+  await leases.close();
+  expect(notes.rows.size).toBe(0);
   expect(bao.requests.filter(({ path }) => path === 'sys/leases/revoke')).toMatchObject([
     { method: 'PUT', namespace: '', body: { lease_id: lease?.lease_id, sync: true } },
   ]);
@@ -107,6 +108,20 @@ describe('what goes wrong', () => {
     expect(asked).toBe(2);
   });
 
+  test('an answer that comes too late for the call: what was made is revoked', async () => {
+    const { bao, get, leases } = await setUp(BY_NAMESPACE, 200);
+    await get(REF, ofNobody);
+    bao.intercept((request, response) => {
+      if (!request.path.includes('creds')) return false;
+      setTimeout(() => bao.answer(request, response), 400);
+      return true;
+    });
+    await expect(get(REF, ofNobody)).rejects.toThrow(/OpenBao did not answer in time/);
+    await expect.poll(() => bao.leases, PATIENTLY).toHaveLength(2);
+    await expect.poll(() => bao.alive(), PATIENTLY).toEqual([bao.leases[0]]);
+    expect(leases.open()).toBe(1);
+  });
+
   test.each([
     ['an unknown role', { make: () => null }, /OpenBao refuses the request as malformed/],
     ['a GET where it wants a POST', { post: true }, /OpenBao does not support it there \(405\)/],
@@ -130,7 +145,7 @@ describe('what goes wrong', () => {
   });
 
   test('a revocation that fails is tried again', async () => {
-    const { bao, get, notes } = await setUp();
+    const { bao, get, notes, leases } = await setUp();
     const { release } = (await get(REF, ofNobody)) as ResolvedCredential;
     let refused = 0;
     bao.intercept(({ path }, response) => {
@@ -142,6 +157,35 @@ describe('what goes wrong', () => {
     });
     await release?.();
     expect(bao.alive()).toEqual([]);
+    await leases.close();
+    expect(notes.rows.size).toBe(0);
+  });
+
+  test('a revocation that the engine cannot do now is left to OpenBao, which goes on trying', async () => {
+    const { bao, get, notes, leases } = await setUp();
+    const { release } = (await get(REF, ofNobody)) as ResolvedCredential;
+    bao.outage(true);
+    await release?.();
+    const asked = bao.requests.filter(({ path }) => path === 'sys/leases/revoke');
+    expect(asked.map(({ body }) => body.sync)).toEqual([true, false]);
+    await leases.close();
+    expect(notes.rows.size).toBe(0);
+    bao.outage(false);
+    expect(bao.alive()).toEqual([]);
+  });
+
+  test('the notes of many leases are forgotten at once', async () => {
+    const { get, notes, leases } = await setUp();
+    const forgets: number[] = [];
+    const { forget } = notes;
+    notes.forget = async (lease_ids) => {
+      forgets.push(lease_ids.length);
+      await forget(lease_ids);
+    };
+    const all = await Promise.all(Array.from({ length: 20 }, () => get(REF, ofNobody)));
+    await Promise.all(all.map(({ release }) => release?.()));
+    await leases.close();
+    expect(forgets).toEqual([20]);
     expect(notes.rows.size).toBe(0);
   });
 
@@ -159,8 +203,8 @@ describe('what goes wrong', () => {
     await expect.poll(() => notes.rows.size, PATIENTLY).toBe(0);
   });
 
-  test('a lease that is gone already is forgotten', async () => {
-    const { bao, get, notes } = await setUp();
+  test('a lease that OpenBao will never revoke is forgotten', async () => {
+    const { bao, get, notes, leases } = await setUp();
     const { release } = (await get(REF, ofNobody)) as ResolvedCredential;
     bao.intercept(({ path }, response) => {
       if (path !== 'sys/leases/revoke') return false;
@@ -169,6 +213,7 @@ describe('what goes wrong', () => {
       return true;
     });
     await release?.();
+    await leases.close();
     expect(notes.rows.size).toBe(0);
   });
 });

@@ -284,6 +284,23 @@ describe('the upstream gets the credential, and the caller an answer without it'
     await expect.poll(() => bao.alive(), PATIENTLY).toEqual([]);
   });
 
+  test('system_jit: a reply does not wait for the revocation, which may be slow', async () => {
+    const asked = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<void>();
+    bao.intercept(({ path }, response) => {
+      if (path !== 'sys/leases/revoke') return false;
+      asked.resolve();
+      void answered.promise.then(() => response.writeHead(503).end('{"errors":["not yet"]}'));
+      return true;
+    });
+    expect((await call('cred.jit')).status).toBe(200);
+    await asked.promise;
+    expect(bao.alive()).toHaveLength(1);
+    bao.intercept(null);
+    answered.resolve();
+    await expect.poll(() => bao.alive(), PATIENTLY).toEqual([]);
+  });
+
   test('system_jit as a pair, and of a tenant', async () => {
     expect((await call('cred.pair', { claims: { tenant_id: 'acme' } })).status).toBe(200);
     expect(bao.leases.at(-1)!.lease_id).toMatch(/^tenant-acme\//);
@@ -390,6 +407,16 @@ describe('nothing that was used is found', () => {
 
   test('in a reply', () => {
     expect(found(replies.join('\n'))).toEqual([]);
+  });
+
+  test('in what operators read', async () => {
+    const pages = ['status', 'specs', 'specs/static', 'workflows', 'security-contexts', 'events?limit=200'];
+    for (const page of pages) {
+      const response = await fetch(`${gateway.controlUrl()}/v1/${page}`);
+      const text = await response.text();
+      expect(response.status, text).toBe(200);
+      expect(found(text)).toEqual([]);
+    }
   });
 
   test('in the log', async () => {

@@ -52,7 +52,8 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
   ],
   // The thread that writes is the one that links (docs/decisions/0003).
   store: [types('audit'), values('audit/chain.ts', 'GENESIS', 'hashEvent')],
-  credentials: [MODEL, all('openapi')],
+  // The settings are described once, where the program's are.
+  credentials: [MODEL, all('openapi'), types('config-shape.ts')],
   execute: [
     MODEL,
     all('openapi'),

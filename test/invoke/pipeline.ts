@@ -148,7 +148,7 @@ export async function pipeline(parts: Parts = {}): Promise<Pipeline> {
     cli: parts.cli ?? noContainers,
     egress: testEgress(),
     slicer,
-    credentials: createCredentials({ providers: {}, clock }),
+    credentials: createCredentials({ providers: {}, clock }).open,
     clock,
     newId,
     limits: { call_timeout_ms: 10_000, max_in_flight: 100, ...parts.limits },

@@ -459,12 +459,11 @@ function leases(store: () => Store, reopen: () => Promise<Store>): void {
   });
 
   test('a lease is kept over a restart until it is forgotten', async () => {
-    const [one, two] = [lease(), lease()];
-    await store().leases.note(one);
-    await store().leases.note(two);
+    const [one, two, three] = [lease(), lease(), lease()];
+    for (const each of [one, two, three]) await store().leases.note(each);
     const again = await reopen();
-    await again.leases.forget(one.lease_id);
-    await again.leases.forget(one.lease_id);
+    await again.leases.forget([one.lease_id, three.lease_id]);
+    await again.leases.forget([one.lease_id]);
     expect(await again.leases.abandoned('run-2', 3_000)).toEqual([two]);
   });
 }

@@ -101,10 +101,14 @@ export interface OpenBaoStandIn {
   /** Leases that live. */
   alive(): Lease[];
   seal(sealed: boolean): void;
+  /** What the engines make credentials of is down: none can be made, and none revoked at once. */
+  outage(down: boolean): void;
   /** As a node that is not the active one answers: by handing on, by a redirect, or not at all. */
   standby(how: 'no' | 'forwards' | 'leaderless' | { redirect: string }): void;
   /** Looks at each request first; true: it has answered, or will. */
   intercept(handler: ((request: SeenRequest, response: ServerResponse) => boolean) | null): void;
+  /** Answers a request that was intercepted, as if it came now. */
+  answer(request: SeenRequest, response: ServerResponse): void;
   close(): Promise<void>;
 }
 
@@ -122,6 +126,7 @@ export async function startOpenBao(options: StandInOptions = {}): Promise<OpenBa
   const leases: Lease[] = [];
   const requests: SeenRequest[] = [];
   let sealed = false;
+  let outage = false;
   let standby: Parameters<OpenBaoStandIn['standby']>[0] = 'no';
   let intercept: Parameters<OpenBaoStandIn['intercept']>[0] = null;
 
@@ -236,11 +241,13 @@ export async function startOpenBao(options: StandInOptions = {}): Promise<OpenBa
     };
   }
 
-  /** An unknown lease is no error: it is gone already. */
+  /** An unknown lease is no error: it is gone already. One that was left to the server ends as soon as it can. */
   function revoke({ body, method }: SeenRequest): Answer {
     if (method === 'GET') return fail(405, 'unsupported operation');
     if (typeof body.lease_id !== 'string' || body.lease_id === '')
       return fail(400, 'lease_id must be specified');
+    if (outage && body.sync === true)
+      return fail(400, `failed to revoke entry: resp: (*logical.Response)(nil) err: connection refused`);
     for (const lease of leases) if (lease.lease_id === body.lease_id) lease.revoked = true;
     return send(body.sync === true ? 204 : 202, null);
   }
@@ -302,6 +309,7 @@ export async function startOpenBao(options: StandInOptions = {}): Promise<OpenBa
     const role = /^creds\/([^/]+)$/.exec(rest)?.[1];
     if (role === undefined) return fail(404, 'unsupported path');
     if ((request.method === 'GET') === engine.post) return fail(405, 'unsupported operation');
+    if (outage) return fail(500, '1 error occurred:\n\t* connection refused\n\n');
     const data = engine.make(role, request.body);
     if (data === null) return fail(400, `unknown role: ${role}`);
     const namespace = request.namespace === '' ? '' : `.${randomBytes(3).toString('hex')}`;
@@ -408,12 +416,16 @@ export async function startOpenBao(options: StandInOptions = {}): Promise<OpenBa
     seal(value) {
       sealed = value;
     },
+    outage(down) {
+      outage = down;
+    },
     standby(how) {
       standby = how;
     },
     intercept(handler) {
       intercept = handler;
     },
+    answer: (request, response) => write(response, handle(request)),
     async close() {
       const closed = once(server, 'close');
       server.close();

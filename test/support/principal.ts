@@ -31,6 +31,8 @@ export function aTenant(name: string, openbao_namespace?: string): Tenant {
 
 /** The credentials of one call of {@link aPrincipal}. */
 export function credentialsOf(providers: CredentialProviders): CallCredentials {
-  const open = createCredentials({ providers, clock: systemClock });
-  return open({ principal: aPrincipal(), emit: () => {} });
+  return createCredentials({ providers, clock: systemClock }).open({
+    principal: aPrincipal(),
+    emit: () => {},
+  });
 }
