@@ -2,7 +2,6 @@
  * Requests to OpenBao, one at a time and nothing more: no token is sent to another origin, no redirect followed but
  * within the cluster, no answer is larger than it may be. Not node-vault: docs/decisions/0013-openbao-client.md.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import type { Clock } from '../clock.ts';
 import { reveal, type Secret } from './secret.ts';
@@ -137,13 +136,12 @@ export function createBaoHttp(address: OpenBaoAddress, clock: Clock): BaoHttp {
       const timeout_ms = Math.min(asked.timeout_ms ?? Infinity, address.timeout_ms);
       const { onLate } = asked;
       if (onLate === undefined) return follow(asked, timeout_ms);
-      const late = new AbortController();
       const answer = follow(asked, timeout_ms + LATE_MS);
-      const deadline = sleep(Math.max(1, timeout_ms), silent('timeout'), { signal: late.signal });
+      const { promise: deadline, resolve } = Promise.withResolvers<BaoReply>();
+      const timer = setTimeout(() => resolve(silent('timeout')), Math.max(1, timeout_ms));
       const reply = await Promise.race([answer, deadline]);
+      clearTimeout(timer);
       if (reply.silence === 'timeout') void answer.then(onLate);
-      late.abort();
-      deadline.catch(() => {});
       return reply;
     },
     close: () => agent.destroy(),

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { setUp } from '../../examples/credentials/setup.ts';
+import type { BareRequest } from './bare-request.ts';
+import { startBareClient } from './processes.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 400);
 const WARM_UP = 40;
@@ -14,6 +16,7 @@ const AFTER_MS = 3;
 
 const example = await setUp('sqlite');
 const agent = new Agent();
+const client = await startBareClient();
 const { bao, oidc } = example;
 
 /** The same request without a credential, which the API refuses and the tool expects. */
@@ -48,18 +51,13 @@ interface Row {
   readonly tool: string;
   readonly user: boolean;
   /** One request of its own to the server; absent: the path asks nobody as a rule. */
-  readonly bare?: () => Promise<unknown>;
+  readonly bare?: BareRequest;
 }
 
-const asked = (method: 'GET' | 'PUT', path: string, body?: object) => async () => {
-  const reply = await request(`${bao.url}/v1/${path}`, {
-    dispatcher: agent,
-    method,
-    headers: { 'x-vault-token': bao.root_token },
-    body: body === undefined ? null : JSON.stringify(body),
-  });
-  return reply.body.text();
-};
+const asked = (path: string): BareRequest => ({
+  url: `${bao.url}/v1/${path}`,
+  headers: { 'x-vault-token': bao.root_token },
+});
 
 async function send(url: string, envelope: string, user_token: string | null): Promise<void> {
   const reply = await request(`${url}/v1/invoke`, {
@@ -77,9 +75,9 @@ async function send(url: string, envelope: string, user_token: string | null): P
 
 const ROWS: readonly Row[] = [
   { path: 'none', tool: 'ledger.open', user: false },
-  { path: 'static_ref', tool: 'ledger.static', user: false, bare: asked('GET', 'secret/data/ledger/api') },
+  { path: 'static_ref', tool: 'ledger.static', user: false, bare: asked('secret/data/ledger/api') },
   { path: 'static_ref, cached', tool: 'ledger.cached', user: false },
-  { path: 'system_jit', tool: 'ledger.jit', user: false, bare: asked('GET', 'database/creds/ledger-reader') },
+  { path: 'system_jit', tool: 'ledger.jit', user: false, bare: asked('database/creds/ledger-reader') },
   { path: 'human_delegated, cached', tool: 'ledger.delegated', user: true },
 ];
 
@@ -108,7 +106,7 @@ try {
         const call = await timed(() => send(gateway.url, envelope, user ? user_token : null));
         // What the gateway does after the reply is not to be in the next figure.
         await sleep(AFTER_MS);
-        const alone = bare === undefined ? null : await timed(bare);
+        const alone = bare === undefined ? null : await client.get(bare);
         if (round < WARM_UP) continue;
         calls.get(path)!.push(call);
         if (alone !== null) bares.get(path)!.push(alone);
@@ -148,6 +146,7 @@ try {
     await gateway.stop();
   }
 } finally {
+  await client.stop();
   await agent.close();
   await example.close();
 }

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BareRequest } from './bare-request.ts';
 import type { FloorOptions } from './floor.ts';
 import type { Round, RoundResult } from './load.ts';
 import type { Delay, Memory } from './probe.ts';
@@ -93,6 +94,22 @@ export async function startLoadGenerator(): Promise<LoadGenerator> {
       if ('failure' in result) throw new Error(result.failure);
       return result;
     },
+    stop: () => stop(child),
+  };
+}
+
+export interface BareClient {
+  /** Milliseconds of one GET. */
+  get(asked: BareRequest): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** Asks servers as the gateway does: from a process of its own. */
+export async function startBareClient(): Promise<BareClient> {
+  const child = fork(join(HERE, 'bare-request.ts'));
+  await heard(child);
+  return {
+    get: async (asked) => (await ask<{ ms: number }>(child, asked)).ms,
     stop: () => stop(child),
   };
 }
