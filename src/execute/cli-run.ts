@@ -152,7 +152,7 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
     try {
       await judge(call, deadline.signal);
       const leave = await queue.enter(deadline.signal);
-      const found = warm.take(call.tool);
+      const found = warm.take(call.tool, { stdin: readsStdin(call) });
       if (found !== null) return await inWarmContainer(call, found, deadline.signal, leave);
       return await inOwnContainer(call, deadline.signal, leave);
     } finally {
@@ -350,6 +350,10 @@ function secretsOf(tool: CliTool, credentials: CliCredentials): Promise<Containe
 }
 
 /** A secret on standard input is opened here. */
+function readsStdin({ tool, invocation }: CliCall): boolean {
+  return invocation.stdin !== null || tool.inject?.kind === 'stdin';
+}
+
 function stdinOf({ stdin }: CliInvocation, secrets: ContainerSecrets | null): string | null {
   return secrets === null || secrets.stdin === null ? stdin : reveal(secrets.stdin);
 }
