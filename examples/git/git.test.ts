@@ -4,9 +4,19 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runCli } from '../../test/cli/run.ts';
 import { describeOnEngines } from '../../test/support/engines.ts';
 import { type CliExample, setUpCli } from '../cli-setup.ts';
 import { haveImage } from '../images.ts';
+
+test('the manifests are valid, and their own tests pass', async () => {
+  const manifests = new URL('gateway.d', import.meta.url).pathname;
+  expect(await runCli(['validate', manifests])).toMatchObject({ code: 0, err: '' });
+  expect(await runCli(['test', manifests])).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/[1-9]\d* passed, 0 failed\n$/),
+  });
+});
 
 describeOnEngines('examples/git', ({ address }) => {
   const root = mkdtempSync(join(tmpdir(), 'seal-repositories-'));

@@ -1,7 +1,7 @@
 /** `seal-gateway can-i`: what the policy would say to a call, and which rule says it. */
 import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
-import { ERRORS, GatewayError } from '../errors.ts';
+import { ERRORS, type ErrorName, GatewayError } from '../errors.ts';
 import { type JudgedCli, judgeCliArguments } from '../execute/cli-arguments.ts';
 import { prepareExploration } from '../execute/exploration.ts';
 import { policyNames } from '../invoke/decide.ts';
@@ -45,6 +45,15 @@ export interface PlacedRule extends TriedRule {
   readonly column: number;
 }
 
+/** Why a call that policy allows would be refused. */
+export interface Problem {
+  readonly code: number;
+  readonly name: string;
+  readonly message: string;
+  /** What of a CliTool refuses its words, such as `args.flags`; null: no rule of a manifest does. */
+  readonly rule: string | null;
+}
+
 export interface Answer {
   readonly allowed: boolean;
   /** SEAL code and name; null: it is allowed. */
@@ -54,8 +63,8 @@ export interface Answer {
   /** The rule that decided; null: what it would stand in does not exist, or is not valid. */
   readonly rule: PlacedRule | null;
   readonly tried: readonly PlacedRule[];
-  /** Why the call would be refused although policy allows it: the tool is not there, or the arguments do not fit. */
-  readonly problems: readonly string[];
+  /** Why the call would be refused whatever policy says: the tool is not there, or the arguments do not fit. */
+  readonly problems: readonly Problem[];
 }
 
 export interface Question {
@@ -111,7 +120,11 @@ export function ask({ side, snapshot }: Pick<LocalSet, 'side' | 'snapshot'>, que
     ...outcome(decision, judged),
     rule: decidingRule(manifest, decision, placed),
     tried: placed,
-    problems: decision.allow ? problemsOf(tool, question, context, judged, toolNames(snapshot, tenant)) : [],
+    problems: decision.allow
+      ? problemsOf(tool, question, context, judged, toolNames(snapshot, tenant))
+      : namesNoPath(decision, judged)
+        ? wordProblems(judged)
+        : [],
   };
 }
 
@@ -177,24 +190,29 @@ function problemsOf(
   context: SecurityContext,
   judged: JudgedCli | null,
   names: readonly string[],
-): string[] {
+): Problem[] {
   const { tool: name, arguments: args } = question;
   if (tool === undefined) {
     const near = suggest(name, names);
-    return [
-      `4001 TOOL_NOT_FOUND: there is no tool ${name}${near === null ? '' : ` (did you mean ${near}?)`}`,
-    ];
+    const hint = near === null ? '' : ` (did you mean ${near}?)`;
+    return [problem('TOOL_NOT_FOUND', `there is no tool ${name}${hint}`)];
   }
-  if (tool.kind === 'unavailable') return [`4002 TOOL_UNAVAILABLE: ${tool.reason}`];
-  if (tool.kind === 'cli') {
-    return judged !== null && 'problem' in judged
-      ? [`4000 INVALID_ARGUMENTS: ${judged.problem.message}`]
-      : [];
-  }
-  const problems = tool.validate(args).map((problem) => `4000 INVALID_ARGUMENTS: ${problem}`);
+  if (tool.kind === 'unavailable') return [problem('TOOL_UNAVAILABLE', tool.reason)];
+  if (tool.kind === 'cli') return wordProblems(judged);
+  const problems = tool.validate(args).map((message) => problem('INVALID_ARGUMENTS', message));
   return tool.kind === 'explorer' && problems.length === 0
     ? explorationProblems(tool, question, context)
     : problems;
+}
+
+function problem(name: ErrorName, message: string, rule: string | null = null): Problem {
+  return { code: ERRORS[name].code, name, message, rule };
+}
+
+/** What the manifest of a CliTool says to the words of a call. */
+function wordProblems(judged: JudgedCli | null): Problem[] {
+  if (judged === null || 'invocation' in judged) return [];
+  return [problem('INVALID_ARGUMENTS', judged.problem.message, judged.problem.rule)];
 }
 
 /** The limits of the ApiSpec, and what its document knows. */
@@ -202,13 +220,13 @@ function explorationProblems(
   tool: ExplorerTool,
   { tenant, arguments: args }: Question,
   context: SecurityContext,
-): string[] {
+): Problem[] {
   try {
     prepareExploration(tool, tenant, args, (command) => permitsCommand(context, tool.name, command));
     return [];
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    return [`${error.row.code} ${error.name}: ${error.message}`];
+    return [problem(error.name, error.message)];
   }
 }
 
@@ -224,16 +242,22 @@ function outcome(
 ): Pick<Answer, 'allowed' | 'code' | 'name' | 'reason'> {
   if (!decision.allow) {
     const { error, reason } = decision;
-    // As `decide` has it: words that the manifest refuses name no paths.
-    if (error === 'POLICY_PATH_NOT_ALLOWED' && judged !== null && 'problem' in judged) {
-      const { code } = ERRORS.INVALID_ARGUMENTS;
-      return { allowed: false, code, name: 'INVALID_ARGUMENTS', reason: judged.problem.message };
+    const [refused] = namesNoPath(decision, judged) ? wordProblems(judged) : [];
+    if (refused !== undefined) {
+      return { allowed: false, code: refused.code, name: refused.name, reason: refused.message };
     }
     return { allowed: false, code: ERRORS[error].code, name: error, reason };
   }
   const { index, tool_pattern } = decision.capability;
   const reason = `capabilities[${index}] (${tool_pattern}) allows this call`;
   return { allowed: true, code: null, name: null, reason };
+}
+
+/** As `decide` has it: words that the manifest refuses name no paths, and that is what is to be mended. */
+function namesNoPath(decision: Decision, judged: JudgedCli | null): boolean {
+  return (
+    !decision.allow && decision.error === 'POLICY_PATH_NOT_ALLOWED' && judged !== null && 'problem' in judged
+  );
 }
 
 function decidingRule(manifest: Manifest, decision: Decision, tried: readonly PlacedRule[]): PlacedRule {
@@ -260,12 +284,16 @@ function textOf(answer: Answer, all: boolean): string {
     ? `denied: ${answer.code} ${answer.name}`
     : problem === undefined
       ? 'allowed'
-      : `allowed by policy, but refused: ${problem}`;
+      : `allowed by policy, but refused: ${problemLine(problem)}`;
   const lines = [head, `  ${answer.reason}`];
   if (answer.rule !== null) lines.push(`  ${whereOf(answer.rule)} ${answer.rule.rule}`);
-  lines.push(...answer.problems.slice(1).map((one) => `  also ${one}`));
+  lines.push(...answer.problems.slice(1).map((one) => `  also ${problemLine(one)}`));
   if (all && answer.tried.length > 0) lines.push('rules tried, in order:', ...answer.tried.map(triedLine));
   return lines.join('\n');
+}
+
+function problemLine({ code, name, message, rule }: Problem): string {
+  return `${code} ${name}: ${message}${rule === null ? '' : ` (${rule})`}`;
 }
 
 function triedLine(rule: PlacedRule): string {

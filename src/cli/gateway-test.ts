@@ -15,7 +15,7 @@ import {
   type WorkflowTool,
 } from '../snapshot/snapshot.ts';
 import { packageVersion } from '../version.ts';
-import { ask } from './can-i.ts';
+import { type Answer, ask } from './can-i.ts';
 import { type CannedReply, type CannedUpstream, serveCanned } from './canned-upstream.ts';
 import type { LocalSet } from './local-side.ts';
 
@@ -26,6 +26,7 @@ export interface PolicyCase {
   readonly tool: string;
   readonly arguments?: JsonObject;
   readonly expect: string;
+  readonly rule?: string;
 }
 
 export interface WorkflowCase {
@@ -44,22 +45,37 @@ export interface CaseResult {
   readonly failure: string | null;
 }
 
-/** One call held against the policy. `allow` means that the call would be made. */
+/** One call held against the policy and its tool. `allow` means that the call would be made. */
 export function runPolicyCase(set: Pick<LocalSet, 'side' | 'snapshot'>, one: PolicyCase): CaseResult {
-  const { context, tenant = null, tool, arguments: args = {}, expect } = one;
+  const { context, tenant = null, tool, arguments: args = {}, expect, rule } = one;
   const name = one.name ?? `${context}: ${tool} -> ${expect}`;
   const unknown = unknownName(set.snapshot, context, tenant);
   if (unknown !== null) return { name, failure: unknown };
   const answer = ask(set, { context, tenant, tool, arguments: args });
-  const got = answer.allowed ? 'allow' : answer.name!;
-  const passed = expect === got || (expect === 'deny' && !answer.allowed);
-  const rule = answer.rule === null ? '' : ` at ${answer.rule.file}:${answer.rule.line}`;
-  if (!passed) return { name, failure: `expected ${expect}, got ${got}: ${answer.reason}${rule}` };
-  const [problem] = answer.problems;
-  return {
-    name,
-    failure: problem === undefined ? null : `policy allows it, but the call is refused: ${problem}`,
-  };
+  const got = verdictOf(answer);
+  const expected = expect === got.name || (expect === 'deny' && !answer.allowed);
+  if (expected && (rule === undefined || rule === got.rule)) return { name, failure: null };
+  const wanted = rule === undefined ? expect : `${expect} by ${rule}`;
+  return { name, failure: `expected ${wanted}, got ${got.name}: ${got.reason}` };
+}
+
+interface Verdict {
+  /** `allow`, or the name of the error. */
+  readonly name: string;
+  /** null: no rule is what decided. */
+  readonly rule: string | null;
+  readonly reason: string;
+}
+
+function verdictOf({ allowed, name, reason, rule, problems }: Answer): Verdict {
+  const [problem] = problems;
+  if (problem !== undefined) {
+    const by = problem.rule === null ? '' : ` (${problem.rule})`;
+    const reason = `${allowed ? 'policy allows it, but ' : ''}${problem.message}${by}`;
+    return { name: problem.name, rule: problem.rule, reason };
+  }
+  const at = rule === null ? '' : ` at ${rule.file}:${rule.line}`;
+  return { name: allowed ? 'allow' : name!, rule: rule?.rule ?? null, reason: reason + at };
 }
 
 /** A slip of the pen is denied everything, and must not pass for a rule that holds. */

@@ -152,7 +152,7 @@ export function createCliRunner(deps: CliRunnerDeps): CliRunner {
     try {
       await judge(call, deadline.signal);
       const leave = await queue.enter(deadline.signal);
-      const found = warm.take(call.tool);
+      const found = warm.take(call.tool, { stdin: readsStdin(call) });
       if (found !== null) return await inWarmContainer(call, found, deadline.signal, leave);
       return await inOwnContainer(call, deadline.signal, leave);
     } finally {
@@ -347,6 +347,10 @@ function defaultJudge(url: string): Judge {
 function secretsOf(tool: CliTool, credentials: CliCredentials): Promise<ContainerSecrets | null> {
   const { credential, inject, name } = tool;
   return inject === null ? Promise.resolve(null) : credentials.forContainer(credential, inject, name);
+}
+
+function readsStdin({ tool, invocation }: CliCall): boolean {
+  return invocation.stdin !== null || tool.inject?.kind === 'stdin';
 }
 
 /** A secret on standard input is opened here. */

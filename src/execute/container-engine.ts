@@ -14,10 +14,11 @@ export interface Engine {
   readonly address: string;
   readonly api: Docker;
   /**
-   * The streams of a container that is not started yet: frames of stdout and stderr to read, stdin to write. By
+   * A stream of a container that is not started yet: frames of stdout and stderr to read, or stdin to write. One
+   * connection for each, because Podman ends the one whose stdin is read by nobody, and what it carries is lost. By
    * hand, because dockerode sends its options as a body, which Podman delivers to the container's stdin.
    */
-  attach(id: string, stdin: boolean): Promise<Socket>;
+  attach(id: string, stream: 'output' | 'input'): Promise<Socket>;
 }
 
 /** For the status. */
@@ -142,7 +143,7 @@ async function connect(address: string): Promise<Engine> {
     version: about.Version,
     address,
     api: client(target, { version: `v${version}` }),
-    attach: (id, stdin) => attach(target, version, id, stdin),
+    attach: (id, stream) => attach(target, version, id, stream),
   };
 }
 
@@ -167,14 +168,15 @@ function compare(a: readonly [number, number], b: readonly [number, number]): nu
   return a[0] - b[0] || a[1] - b[1];
 }
 
-function attach(target: Target, version: string, id: string, stdin: boolean): Promise<Socket> {
-  const query = `stream=1&stdout=1&stderr=1&stdin=${stdin ? 1 : 0}`;
+const STREAMS = { output: 'stdout=1&stderr=1', input: 'stdin=1' } as const;
+
+function attach(target: Target, version: string, id: string, stream: keyof typeof STREAMS): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const asked = request({
       ...target,
       agent,
       method: 'POST',
-      path: `/v${version}/containers/${id}/attach?${query}`,
+      path: `/v${version}/containers/${id}/attach?stream=1&${STREAMS[stream]}`,
       headers: { connection: 'Upgrade', upgrade: 'tcp', 'content-length': '0' },
       timeout: PROBE_MS * 6,
     });

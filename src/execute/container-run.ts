@@ -21,8 +21,10 @@ export interface ContainerResult extends Output {
 
 /** A call's process: in a container that begins with it, or in one that waits for it. */
 export interface CallProcess {
-  /** Frames of stdout and stderr to read, stdin to write. */
-  readonly socket: Socket;
+  /** Frames of stdout and stderr. */
+  readonly output: Socket;
+  /** Its stdin; the same connection as the output, or another. null: there is none to write to. */
+  readonly input: Socket | null;
   /** The exit code, once the process has ended. */
   ended(): Promise<number>;
 }
@@ -82,14 +84,17 @@ export async function runContainer(
 
 /** Attached before it starts, so that nothing that it writes is missed. */
 async function startWith(engine: Engine, container: Docker.Container, stdin: boolean): Promise<CallProcess> {
-  const socket = await engine.attach(container.id, stdin);
+  const output = await engine.attach(container.id, 'output');
+  let input: Socket | null = null;
   try {
+    if (stdin) input = await engine.attach(container.id, 'input');
     await container.start();
   } catch (error) {
-    socket.destroy();
+    output.destroy();
+    input?.destroy();
     throw error;
   }
-  return { socket, ended: async () => (await waitFor(container)).StatusCode };
+  return { output, input, ended: async () => (await waitFor(container)).StatusCode };
 }
 
 /** Runs the call's process in a container that is there already, and ends it in time; the container stays. */
@@ -100,17 +105,16 @@ export async function runProcess(run: RunOptions, container: Docker.Container): 
   const onAbort = (): void => end(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   let timer: NodeJS.Timeout | undefined;
-  let socket: Socket | undefined;
+  let begun: CallProcess | undefined;
   try {
     if (signal.aborted) throw signal.reason;
-    const begun = await unlessAborted(run.begin(container), signal);
-    ({ socket } = begun);
+    begun = await unlessAborted(run.begin(container), signal);
     const started = clock.monotonic();
     timer = setTimeout(() => end(timedOut(tool)), tool.timeout_ms);
     const { max_output_bytes: max_bytes } = tool;
-    const output = collectOutput(socket, { mask, max_bytes, onFlood: () => end(flooded(tool)) });
+    const output = collectOutput(begun.output, { mask, max_bytes, onFlood: () => end(flooded(tool)) });
     // A command that reads nothing closes its end.
-    if (stdin !== null) socket.end(stdin);
+    if (stdin !== null) begun.input?.end(stdin);
     const written = await unlessAborted(output, ending.signal);
     const exit_code = await unlessAborted(begun.ended(), ending.signal);
     const run_ms = Math.round(clock.monotonic() - started);
@@ -125,7 +129,8 @@ export async function runProcess(run: RunOptions, container: Docker.Container): 
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
-    socket?.destroy();
+    begun?.output.destroy();
+    begun?.input?.destroy();
   }
 }
 

@@ -27,8 +27,11 @@ export interface WarmDeps {
 }
 
 export interface WarmContainers {
-  /** One for this call alone; null: none waits. The caller gives it to {@link WarmContainers.remove} after it. */
-  take(tool: CliTool): WarmContainer | null;
+  /**
+   * One for this call alone; null: none waits that could serve it. The caller gives it to
+   * {@link WarmContainers.remove} after it.
+   */
+  take(tool: CliTool, call: { readonly stdin: boolean }): WarmContainer | null;
   /** Resolves when it is gone; another one is made in its place. */
   remove(warm: WarmContainer): Promise<void>;
   /** From now on containers wait for these tools, and for no others. */
@@ -85,8 +88,11 @@ export function createWarmContainers({ make, onRemoved, onFailure, clock }: Warm
   const drop = (list: readonly Waiting[]): Promise<unknown> => Promise.all(list.map(remove));
 
   return {
-    take(tool) {
-      return waiting.get(tool)?.shift() ?? null;
+    take(tool, { stdin }) {
+      const list = waiting.get(tool) ?? [];
+      // An `exec` has one connection, and Podman ends that when nobody reads its stdin: with the output.
+      if (stdin && list[0]?.engine.name === 'podman') return null;
+      return list.shift() ?? null;
     },
     async remove(warm) {
       await remove(warm);
@@ -145,10 +151,11 @@ export async function execIn(
     AttachStderr: true,
     Tty: false,
   });
-  const socket = (await exec.start({ hijack: true, stdin })) as CallProcess['socket'];
+  const socket = (await exec.start({ hijack: true, stdin })) as CallProcess['output'];
   socket.on('error', () => {});
   return {
-    socket,
+    output: socket,
+    input: stdin ? socket : null,
     async ended() {
       for (;;) {
         const { Running, ExitCode } = await exec.inspect();

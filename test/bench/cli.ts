@@ -80,7 +80,7 @@ async function bareSequence(engines: ReturnType<typeof createEngines>, image: st
   });
   const { 'seal-gateway.instance': _, ...Labels } = options.Labels as Record<string, string>;
   const container = await engine.api.createContainer({ ...options, Labels });
-  const socket = await engine.attach(container.id, false);
+  const socket = await engine.attach(container.id, 'output');
   const ended = once(socket.resume(), 'end');
   await container.start();
   await ended;

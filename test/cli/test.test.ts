@@ -101,14 +101,101 @@ describe('a case of policy', () => {
     [{ ...call, tenant: 'amce', expect: 'deny' }, 'there is no Tenant amce'],
     [
       { ...call, tool: 'customer.fnid', expect: 'allow' },
-      'policy allows it, but the call is refused: 4001 TOOL_NOT_FOUND: there is no tool customer.fnid (did you mean customer.find?)',
+      'expected allow, got TOOL_NOT_FOUND: policy allows it, but there is no tool customer.fnid (did you mean customer.find?)',
     ],
     [
       { ...call, arguments: {}, expect: 'allow' },
-      'policy allows it, but the call is refused: 4000 INVALID_ARGUMENTS: arguments: email is missing',
+      'expected allow, got INVALID_ARGUMENTS: policy allows it, but arguments: email is missing',
+    ],
+    [{ ...call, arguments: {}, expect: 'INVALID_ARGUMENTS' }, null],
+    [{ ...call, expect: 'allow', rule: 'capabilities[0].tool_pattern' }, null],
+    [{ ...call, tool: 'customer.delete', expect: 'deny', rule: 'deny_list[0]' }, null],
+    [
+      { ...call, tool: 'customer.delete', expect: 'deny', rule: 'deny_list[1]' },
+      'expected deny by deny_list[1], got POLICY_TOOL_DENIED: deny_list[0] "*.delete" denies this call at rights.yaml:4',
+    ],
+    [
+      { ...call, arguments: {}, expect: 'INVALID_ARGUMENTS', rule: 'args.flags' },
+      'expected INVALID_ARGUMENTS by args.flags, got INVALID_ARGUMENTS: policy allows it, but arguments: email is missing',
+    ],
+    // What the tool refuses is not what the policy denies.
+    [
+      { ...call, arguments: {}, expect: 'deny' },
+      'expected deny, got INVALID_ARGUMENTS: policy allows it, but arguments: email is missing',
     ],
   ])('%j', async (one, failure) => {
     expect(await failureOf('policy', one)).toBe(failure);
+  });
+});
+
+describe('a case of a CLI tool', () => {
+  const manifests: Files = {
+    'cat.yaml': `apiVersion: seal.gateway/v1
+kind: CliTool
+metadata: {name: box}
+spec:
+  description: A tool.
+  image: tools/box:1
+  command: [box]
+  allowed_subcommands: [cat, rollout, "rollout status"]
+  args:
+    flags:
+      cat: {"--file": {type: path}, "--lines": {type: integer, pattern: "[1-9]"}, "--all": {type: boolean}}
+    positionals: {pattern: "[a-z]{1,9}", max: 2}
+    deny: [secret]
+    max_count: 4
+---
+apiVersion: seal.gateway/v1
+kind: SecurityContext
+metadata: {name: reader}
+spec:
+  deny_list: ["box:rollout undo*"]
+  capabilities:
+    - {tool_pattern: box, subcommand_allowlist: [cat], path_allowlist: [/srv]}
+    - {tool_pattern: box, subcommand_allowlist: [rollout, "rollout status", drop]}
+`,
+  };
+  const failure = async (subcommand: string, args: string[], expected: object): Promise<string | null> => {
+    const one = { name: 'it', context: 'reader', tool: 'box', arguments: { subcommand, args }, ...expected };
+    const { code, lines, err } = await run({ policy: [one] }, manifests);
+    expect(err).toBe('');
+    return code === 0 ? null : lines[1]!.trim();
+  };
+
+  test.each<[string, string[], string, string]>([
+    ['drop', [], 'INVALID_ARGUMENTS', 'allowed_subcommands'],
+    ['cat', ['--exec=id'], 'INVALID_ARGUMENTS', 'args.flags'],
+    ['cat', ['--fil=/srv/x'], 'INVALID_ARGUMENTS', 'args.flags'],
+    ['cat', ['-a'], 'INVALID_ARGUMENTS', 'args.flags'],
+    ['cat', ['--file=/srv/x', '--lines=0'], 'INVALID_ARGUMENTS', 'args.flags'],
+    ['cat', ['--file=/srv/../etc/x'], 'INVALID_ARGUMENTS', 'path'],
+    ['rollout', ['A'], 'INVALID_ARGUMENTS', 'args.positionals'],
+    ['rollout', ['a', 'b', 'c'], 'INVALID_ARGUMENTS', 'args.positionals'],
+    ['rollout', ['a', 'secret'], 'INVALID_ARGUMENTS', 'args.deny'],
+    ['rollout', ['a', 'a', 'a', 'a', 'a'], 'INVALID_ARGUMENTS', 'args.max_count'],
+    ['rollout', ['a\nb'], 'INVALID_ARGUMENTS', 'characters'],
+    ['cat', ['--file=/etc/passwd'], 'POLICY_PATH_NOT_ALLOWED', 'capabilities[0].path_allowlist'],
+    ['rollout', ['undo', 'web'], 'POLICY_TOOL_DENIED', 'deny_list[0]'],
+    ['cat', ['--file', '/srv/x', '--all'], 'allow', 'capabilities[0].tool_pattern'],
+    ['rollout status', ['web'], 'allow', 'capabilities[1].tool_pattern'],
+  ])('%s %j -> %s by %s', async (subcommand, args, expect_, rule) => {
+    expect(await failure(subcommand, args, { expect: expect_ })).toBeNull();
+    expect(await failure(subcommand, args, { expect: expect_, rule })).toBeNull();
+    expect(await failure(subcommand, args, { expect: expect_, rule: `${rule}x` })).toMatch(
+      `expected ${expect_} by ${rule}x, got ${expect_}: `,
+    );
+    const other = expect_ === 'allow' ? 'INVALID_ARGUMENTS' : 'allow';
+    expect(await failure(subcommand, args, { expect: other })).toMatch(`expected ${other}, got ${expect_}: `);
+  });
+
+  test('tells the rule that refused', async () => {
+    expect(await failure('rollout', ['web', '--force'], { expect: 'allow' })).toBe(
+      'expected allow, got INVALID_ARGUMENTS: policy allows it, but args/1: this flag is not declared; rollout has no flags (args.flags)',
+    );
+    // No path can be read from them, and the context wants one; what is to be mended is the words.
+    expect(await failure('cat', ['--file=/srv/x', '--lines=0'], { expect: 'allow' })).toBe(
+      'expected allow, got INVALID_ARGUMENTS: args/1: the value of --lines does not match [1-9] (args.flags)',
+    );
   });
 });
 

@@ -95,9 +95,18 @@ describeOnEngines('a call in a container', (engine) => {
     const stdin = `${'line\n'.repeat(50_000)}end`;
     expect((await callOf(runner, shell('wc -c'), { stdin })).result.stdout.trim()).toBe(String(stdin.length));
     expect((await callOf(runner, shell('wc -c'))).result.stdout.trim()).toBe('0');
-    expect((await callOf(runner, shell('exec <&-; sleep 0.2; echo closed'), { stdin })).result.stdout).toBe(
-      'closed\n',
-    );
+  });
+
+  // Podman loses the output beside a standard input that breaks, about every second time here.
+  test.each([
+    ['closes', 'exec <&-; sleep 0.1; echo whole', 'whole\n'],
+    ['reads the beginning of', 'head -c 4', 'line'],
+    ['does not look at', 'echo whole', 'whole\n'],
+  ])('is heard to its end when it %s its standard input', async (_, script, stdout) => {
+    const runner = runnerOn({ address });
+    const stdin = 'line\n'.repeat(50_000);
+    const calls = [1, 2, 3, 4, 5, 6].map(() => callOf(runner, shell(script), { stdin }));
+    expect((await Promise.all(calls)).map(({ result }) => result.stdout)).toEqual(calls.map(() => stdout));
   });
 
   test('is cut where it writes too much, and still runs to its end', async () => {
@@ -375,11 +384,9 @@ describeOnEngines('a call in a container', (engine) => {
     test('serves one call, with all that holds for one of its own, and is gone', async () => {
       const script =
         'grep -E "Cap(Eff|Bnd)|NoNewPrivs|Seccomp:" /proc/self/status; id -u; echo $HOME; touch /x';
-      const tool = warm(`${script}; wc -c; ulimit -n; echo err >&2; exit 3`, {
-        resources: { open_files: 100 },
-      });
+      const tool = warm(`${script}; ulimit -n; echo err >&2; exit 3`, { resources: { open_files: 100 } });
       const { runner, first } = await ready(tool);
-      const { result } = await callOf(runner, tool, { stdin: 'hello' });
+      const { result } = await callOf(runner, tool);
       expect(result.stdout.split('\n')).toEqual([
         'CapEff:\t0000000000000000',
         'CapBnd:\t0000000000000000',
@@ -387,7 +394,6 @@ describeOnEngines('a call in a container', (engine) => {
         'Seccomp:\t2',
         '65534',
         '/tmp',
-        '5',
         '100',
         '',
       ]);
@@ -398,6 +404,15 @@ describeOnEngines('a call in a container', (engine) => {
       await expect.poll(waiting, PATIENTLY).toHaveLength(1);
       prepare(runner, []);
       await expect.poll(waiting, PATIENTLY).toEqual([]);
+    });
+
+    test('reads the standard input of its call; on Podman, which may lose the output then, one of its own does', async () => {
+      const tool = warm('head -c 4');
+      const { runner, first } = await ready(tool);
+      const { result } = await callOf(runner, tool, { stdin: 'line\n'.repeat(50_000) });
+      expect(result.stdout).toBe('line');
+      if (engine.name === 'podman') expect(await waiting()).toContain(first);
+      else await expect.poll(() => containersLeft(engine), PATIENTLY).not.toContain(first);
     });
 
     test('gets the credential of its call', async () => {

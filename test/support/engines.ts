@@ -36,10 +36,7 @@ export function describeOnEngines(title: string, body: (engine: TestEngine) => v
       throw new Error('there is no container engine to test on');
     console.warn(`*** SKIPPED: ${title}: there is no container engine (make test starts one) ***`);
   }
-  // On a loaded machine Podman is late at times: a container that is still shown as there, output that comes after the
-  // end of its stream (seen in 3 of 170 tests at load 15). What fails twice more is no matter of load.
-  for (const engine of ENGINES)
-    describe(`${title}, on ${engine.name}`, { retry: engine.name === 'podman' ? 2 : 0 }, () => body(engine));
+  for (const engine of ENGINES) describe(`${title}, on ${engine.name}`, () => body(engine));
   if (ENGINES.length === 0) describe.skip(title);
 }
 

@@ -168,7 +168,9 @@ function run(
 ): ChildProcess {
   mkdirSync(dir, { recursive: true });
   const script = `exec "$0" "$@" >"${join(dir, `${program}.log`)}" 2>&1`;
-  return spawn('sh', ['-c', script, program, ...args], { stdio: 'ignore', env: { ...process.env, ...env } });
+  // There, because Podman's monitor leaves a file where it was started when memory runs out.
+  const options = { stdio: 'ignore', cwd: dir, env: { ...process.env, ...env } } as const;
+  return spawn('sh', ['-c', script, program, ...args], options);
 }
 
 async function answers(probe: Probe, child: ChildProcess): Promise<boolean> {
