@@ -21,7 +21,7 @@ import { cliTool } from '../support/cli-tool.ts';
 import { BUSYBOX, containersLeft, ENGINES, haveBusybox, type TestEngine } from '../support/engines.ts';
 
 const FULL = process.env.BENCH_FULL === '1';
-const ROUNDS = FULL ? 40 : 12;
+const ROUNDS = FULL ? 40 : 24;
 const CONCURRENT = 32;
 const LEAK_CALLS = FULL ? 1_000 : 64;
 
