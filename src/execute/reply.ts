@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from 'node:zlib';
+import { withExactIntegers } from './exact-integers.ts';
 
 export interface Binary {
   readonly base64: string;
@@ -10,8 +11,15 @@ export interface Binary {
 /** The value of a body, or why it cannot be had. */
 export type Reading =
   /** `binary`: the value is {@link Binary} of the whole body. */
-  { readonly value: unknown; readonly binary?: true } | { readonly problem: string };
+  | { readonly value: unknown; readonly binary?: true }
+  /** `max_bytes`: what JSON may have, where that is the reason. */
+  | { readonly problem: string; readonly max_bytes?: number };
 
+/**
+ * V8 ends the whole process, in whatever thread, when JSON.parse runs out of memory. The densest JSON takes 22 times
+ * its bytes, and some more on the way.
+ */
+export const MAX_JSON_BYTES = 24 * 1024 * 1024;
 /** Nesting that templates and JSONPath, which recurse, can bear. */
 const MAX_DEPTH = 256;
 
@@ -62,17 +70,20 @@ export function mediaType(contentType: string | undefined): string | null {
   return type === undefined || type === '' ? null : type;
 }
 
-/** JSON when the body is JSON, else text, or {@link Binary}; null for an empty body. */
+/** JSON when the body is JSON, its whole numbers exact, else text, or {@link Binary}; null for an empty body. */
 export function readBody(body: Buffer, contentType: string | undefined): Reading {
   if (body.length === 0) return { value: null };
   const type = mediaType(contentType);
   if (type !== null && BINARY_TYPE.test(type)) return { value: binary(body), binary: true };
+  const isJson = type !== null && JSON_TYPE.test(type);
+  if (isJson && body.length > MAX_JSON_BYTES)
+    return { problem: `has more than ${MAX_JSON_BYTES} bytes`, max_bytes: MAX_JSON_BYTES };
   const text = decodeText(body, contentType);
-  if (type !== null && JSON_TYPE.test(type)) {
+  if (isJson) {
     return text === null ? { problem: 'is not text' } : readJson(text);
   }
   if (text === null) return { value: binary(body), binary: true };
-  if (type === null && /^\s*[[{]/.test(text)) {
+  if (type === null && body.length <= MAX_JSON_BYTES && /^\s*[[{]/.test(text)) {
     const read = readJson(text);
     return 'value' in read ? read : { value: text };
   }
@@ -86,23 +97,42 @@ function readJson(text: string): Reading {
   } catch {
     return { problem: 'is not JSON' };
   }
-  return nestedDeeper(value, MAX_DEPTH) ? { problem: `nests deeper than ${MAX_DEPTH} levels` } : { value };
+  const found = lookAt(value, MAX_DEPTH);
+  if (found === DEEP) return { problem: `nests deeper than ${MAX_DEPTH} levels` };
+  return { value: found === FINE ? value : JSON.parse(withExactIntegers(text)) };
 }
 
+/** What is found in a value, the greater the worse. */
+const FINE = 0;
+/** A number that may have been written otherwise than it was read. */
+const LARGE = 1;
+const DEEP = 2;
+
 /** Takes no more of the stack than `limit` levels, and makes nothing, which is most of what looking costs. */
-function nestedDeeper(value: unknown, limit: number): boolean {
-  if (!isContainer(value)) return false;
-  if (limit === 0) return true;
+function lookAt(value: unknown, limit: number): number {
+  if (!isContainer(value)) return isLarge(value) ? LARGE : FINE;
+  if (limit === 0) return DEEP;
+  let found = FINE;
   if (Array.isArray(value)) {
-    for (const child of value) if (isContainer(child) && nestedDeeper(child, limit - 1)) return true;
-    return false;
+    for (const child of value) {
+      if (isContainer(child)) found = Math.max(found, lookAt(child, limit - 1));
+      else if (isLarge(child)) found = Math.max(found, LARGE);
+      if (found === DEEP) return DEEP;
+    }
+    return found;
   }
   // Of what JSON.parse made, every enumerable key is its own.
   for (const key in value) {
     const child: unknown = value[key as keyof object];
-    if (isContainer(child) && nestedDeeper(child, limit - 1)) return true;
+    if (isContainer(child)) found = Math.max(found, lookAt(child, limit - 1));
+    else if (isLarge(child)) found = Math.max(found, LARGE);
+    if (found === DEEP) return DEEP;
   }
-  return false;
+  return found;
+}
+
+function isLarge(value: unknown): boolean {
+  return typeof value === 'number' && (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER);
 }
 
 function isContainer(value: unknown): value is object {

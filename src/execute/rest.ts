@@ -127,13 +127,13 @@ function readMasked(
   body: Buffer,
   headers: RawReply['headers'],
   secrets: RequestSecrets | null,
-): { readonly value: unknown; readonly problem: string | null } {
+): { readonly value: unknown; readonly problem: string | null; readonly max_bytes?: number | undefined } {
   const mask = secrets?.mask ?? null;
   const read = readBody(body, headers['content-type']);
   if ('value' in read)
     return { value: mask === null ? read.value : maskRead(read, body, mask), problem: null };
   const plain = body.toString('utf8');
-  return { value: mask?.text(plain) ?? plain, problem: read.problem };
+  return { value: mask?.text(plain) ?? plain, problem: read.problem, max_bytes: read.max_bytes };
 }
 
 /** The reply as everybody may see it: an upstream that echoes a credential must not pass it on to the caller. */
@@ -143,12 +143,17 @@ function readReply(
   secrets: RequestSecrets | null = null,
 ): Reply {
   const mask = secrets?.mask ?? null;
-  const { value, problem } = readMasked(body, headers, secrets);
+  const { value, problem, max_bytes } = readMasked(body, headers, secrets);
   // Of an error reply the status is what matters; proxies label their pages as they like.
   if (problem !== null && status < 400) {
     const what = `answered ${status} with ${content_type} that ${problem}`;
-    throw upstreamError('UPSTREAM_FAILED', place, what, {
-      details: { status, excerpt: excerpt(value, content_type, secrets) },
+    const name = max_bytes === undefined ? 'UPSTREAM_FAILED' : 'RESPONSE_TOO_LARGE';
+    throw upstreamError(name, place, what, {
+      details: {
+        status,
+        ...(max_bytes !== undefined && { limit_bytes: max_bytes }),
+        excerpt: excerpt(value, content_type, secrets),
+      },
     });
   }
   return {

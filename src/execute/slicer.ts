@@ -9,6 +9,7 @@ import type { Mask } from '../credentials/mask.ts';
 import { GatewayError } from '../errors.ts';
 import type { Query } from '../snapshot/snapshot.ts';
 import { abortError } from './abort.ts';
+import { MAX_JSON_BYTES } from './reply.ts';
 import { type Body, MOST, type SliceLimits, type Slices, sliceBody, type Unreadable } from './slice.ts';
 import type { Refused, SliceJob } from './slice-worker.ts';
 
@@ -57,11 +58,7 @@ const TIMEOUT_MS = 5_000;
 const MAX_WAITING = 64;
 /** Of the bodies that wait; the other bound on memory. */
 const MAX_WAITING_BYTES = 128 * 1024 * 1024;
-/**
- * V8 ends the whole process, not the thread, when JSON.parse runs out of memory. The densest JSON takes 22 times its
- * bytes, and some more on the way, so the largest body that is taken cannot fill the heap of a thread.
- */
-export const MAX_BODY_BYTES = 24 * 1024 * 1024;
+/** The largest JSON that is taken cannot fill it. */
 const HEAP_MB = 1_024;
 
 interface Task {
@@ -204,8 +201,8 @@ export function createSlicer(options: SlicerOptions = {}): Slicer {
 }
 
 function checkBody({ bytes: { byteLength } }: Body): void {
-  if (byteLength <= MAX_BODY_BYTES) return;
-  const message = `the reply has ${byteLength} bytes; up to ${MAX_BODY_BYTES} are sliced`;
+  if (byteLength <= MAX_JSON_BYTES) return;
+  const message = `the reply has ${byteLength} bytes; up to ${MAX_JSON_BYTES} are sliced`;
   throw new GatewayError('RESPONSE_TOO_LARGE', message, { details: { bytes: byteLength } });
 }
 

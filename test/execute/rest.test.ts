@@ -17,6 +17,7 @@ interface Given extends Partial<UpstreamRequest> {
   readonly timeout_ms?: number;
 }
 
+const MiB = 1024 * 1024;
 const never = new AbortController().signal;
 
 function send(url: string, given: Given = {}): Promise<Reply> {
@@ -170,6 +171,29 @@ describe('replies that lie', () => {
   it('refuses JSON that is no UTF-8', async () => {
     const error = await rejection(replyTo(answer('application/json', Buffer.from([0x22, 0xff, 0x22]))));
     expect(error.message).toContain('is not text');
+  });
+
+  it('rounds no whole number', async () => {
+    const body =
+      '{"id": 9007199254740993, "near": 9007199254740991, "list": [{"id": -18446744073709551615}]}';
+    const { value } = await replyTo(answer('application/json', body));
+    expect(value).toEqual({
+      id: '9007199254740993',
+      near: 9007199254740991,
+      list: [{ id: '-18446744073709551615' }],
+    });
+  });
+
+  it('reads no JSON of more than 24 MiB', async () => {
+    const list = (bytes: number) => `[${'1,'.repeat(bytes / 2 - 1)}1]`;
+    const given = { api: { max_response_bytes: 32 * MiB } };
+    const largest = await replyTo(answer('application/json', list(24 * MiB - 2)), given);
+    expect(largest.bytes).toBe(24 * MiB - 1);
+    const error = await rejection(replyTo(answer('application/json', list(24 * MiB + 2)), given));
+    expect(error.name).toBe('RESPONSE_TOO_LARGE');
+    expect(error.message).toContain('answered 200 with application/json that has more than 25165824 bytes');
+    const text = await replyTo(answer('text/plain', list(24 * MiB + 2)), given);
+    expect(text.bytes).toBe(24 * MiB + 3);
   });
 
   it('bears nesting up to a limit, and refuses more at any depth', async () => {

@@ -3,12 +3,12 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { createMask } from '../../src/credentials/mask.ts';
 import { Secret } from '../../src/credentials/secret.ts';
 import { compileQuery } from '../../src/execute/jsonpath.ts';
+import { MAX_JSON_BYTES } from '../../src/execute/reply.ts';
 import { MOST, type Slices } from '../../src/execute/slice.ts';
 import {
   createSlicer,
   IN_PLACE_BYTES,
   IN_PLACE_MASKED_BYTES,
-  MAX_BODY_BYTES,
   type SliceRequest,
   type Slicer,
   type SlicerOptions,
@@ -217,7 +217,7 @@ describe('threads', () => {
   });
 
   test('get no body that could fill their memory', async () => {
-    const body = { bytes: Buffer.alloc(MAX_BODY_BYTES + 1, ' '), content_type: 'application/json' };
+    const body = { bytes: Buffer.alloc(MAX_JSON_BYTES + 1, ' '), content_type: 'application/json' };
     const bytes = body.bytes.length;
     const refused = slicer({ spawn: HANGING }).slice({ ...request(LARGE, ['$']), body }, never);
     expect(await rejection(refused)).toMatchObject({
