@@ -5,6 +5,7 @@ import formats from 'ajv-formats';
 import { pointerTo } from '../manifest/position.ts';
 import { suggest } from '../manifest/suggest.ts';
 import { nounsOfType, orList, quoted } from '../manifest/words.ts';
+import { findEndless } from './endless-schema.ts';
 import { isPattern, isPlainSchema } from './plain-schema.ts';
 import { Fault } from './problems.ts';
 
@@ -70,6 +71,7 @@ export function compileSchema(schema: object): ArgumentsSchema {
   if (known !== undefined) return known;
   const dialect = dialectOf(schema);
   checkShape(schema, dialect);
+  checkEnds(schema);
   const compile = (): ValidateFunction => compileWith(instanceOf(dialect), schema);
   let validate = isPlainSchema(schema, FORMATS) ? null : compile();
   const fits = (value: unknown): boolean => {
@@ -126,6 +128,15 @@ function checkShape(schema: object, dialect: Dialect): void {
         ? `must be ${nounsOfType(params.type)}`
         : message;
   throw new Fault(`${path} ${rule}`, { pointer: instancePath });
+}
+
+function checkEnds(schema: object): void {
+  const pointer = findEndless(schema);
+  if (pointer === null) return;
+  throw new Fault('the schema leads back to itself without an end', {
+    pointer,
+    hint: 'refer to it below properties or items, where the value ends it',
+  });
 }
 
 function compileWith(ajv: Ajv, schema: object): ValidateFunction {

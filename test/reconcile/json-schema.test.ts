@@ -21,6 +21,7 @@ describe('what is wrong with a schema is told at its place', () => {
     ],
     [{ properties: { a: { minimum: '1' } } }, '/properties/a/minimum: "minimum" must be a number'],
     [{ properties: 3 }, '/properties: "properties" must be a mapping'],
+    [{ $ref: '#/%zz' }, ': URI contains malformed percent-encoding.'],
     [{ requierd: ['a'] }, '/requierd: JSON Schema has no keyword "requierd" (did you mean required?)'],
     [
       { properties: { a: { exmaple: 1 } } },
@@ -30,6 +31,27 @@ describe('what is wrong with a schema is told at its place', () => {
       { type: 'object', email: { type: 'string' } },
       '/email: JSON Schema has no keyword "email" (remove it, or name it as an argument below properties)',
     ],
+    ...[
+      [{ $ref: '#' }, '/$ref'],
+      [{ properties: { a: { $ref: '#/properties/a' } } }, '/properties/a/$ref'],
+      [
+        { definitions: { a: { $ref: '#/definitions/b' }, b: { $ref: '#/definitions/a' } } },
+        '/definitions/b/$ref',
+      ],
+      [
+        { properties: { a: { anyOf: [{ type: 'string' }, { $ref: '#/properties/a' }] } } },
+        '/properties/a/anyOf/1/$ref',
+      ],
+      [
+        { definitions: { a: { not: { allOf: [{ $ref: '#/definitions/a' }] } } } },
+        '/definitions/a/not/allOf/0/$ref',
+      ],
+      [{ dependencies: { a: { $ref: '#' } } }, '/dependencies/a/$ref'],
+      [{ definitions: { 'a b': { $ref: '#/definitions/a%20b' } } }, '/definitions/a b/$ref'],
+    ].map(([schema, pointer]): [object, string] => [
+      schema as object,
+      `${pointer}: the schema leads back to itself without an end (refer to it below properties or items, where the value ends it)`,
+    ]),
     // A property may have the name of no keyword, and the same name as the mistake.
     [
       { properties: { titel: { type: 'string' } }, titel: 'x' },
@@ -204,3 +226,22 @@ const part: Readonly<Record<string, Part>> = {
   nullable: () => fc.constant(true),
   $ref: () => fc.constantFrom('#', '#/properties/a', '#/nothing', 'x.json'),
 };
+
+test('a schema may refer to itself where the value ends it', () => {
+  const tree = compileSchema({
+    definitions: {
+      node: {
+        type: 'object',
+        required: ['name'],
+        properties: {
+          name: { type: 'string' },
+          children: { type: 'array', items: { $ref: '#/definitions/node' } },
+          parent: { anyOf: [{ type: 'null' }, { $ref: '#/definitions/node' }] },
+        },
+      },
+    },
+    allOf: [{ $ref: '#/definitions/node' }, { $ref: '#/definitions/node' }],
+  });
+  expect(tree.fits({ name: 'a', children: [{ name: 'b', parent: { name: 'c', parent: null } }] })).toBe(true);
+  expect(tree.fits({ name: 'a', children: [{ parent: null }] })).toBe(false);
+});
