@@ -22,6 +22,7 @@ export type Layer =
   | 'egress'
   | 'container'
   | 'overload'
+  | 'caller'
   | 'internal'
   | 'audit';
 

@@ -109,6 +109,7 @@ A call that fails is answered with the HTTP status of its row and this body:
 - 2005 and 4400 carry \`Retry-After\`. A body over the limit is 413 with code 1000.
 - The first check that fails ends the call, in the order envelope, freshness, session, signature, token, replay, policy,
   limit. The audit trail holds one \`ToolCallRejected\` with the layer.
+- Of a caller who went away the outcome has the layer \`caller\`, whatever its code: nobody failed but the connection.
 - A tool that one may not call and a tool that does not exist look the same (2000). 4001 is seen only where policy
   allows the name.
 - An unknown fault is a blank 4500; \`request_id\` leads to the line of the log that tells more.

@@ -216,10 +216,13 @@ describe('a failure', () => {
     const call = gateway.invoke({}, controller.signal);
     const failed = expect(call).rejects.toBeInstanceOf(CallError);
     await arrived.promise;
-    controller.abort(new GatewayError('UPSTREAM_TIMEOUT', 'the caller went away'));
+    controller.abort(new GatewayError('UPSTREAM_TIMEOUT', 'the caller went away', { layer: 'caller' }));
     await failed;
     await ended.promise;
-    expect(types(await gateway.events()).at(-1)).toBe('WorkflowInvocationFailed');
+    expect((await gateway.events()).at(-1)).toMatchObject({
+      event_type: 'WorkflowInvocationFailed',
+      payload: { layer: 'caller', failed_step: 'read', reason: 'step read: the caller went away' },
+    });
   });
 
   test('of a result over the size that the context allows', async () => {

@@ -155,6 +155,7 @@ describe('a call', () => {
     expect(await aborted.promise).toMatchObject({
       name: 'UPSTREAM_TIMEOUT',
       message: 'the caller went away',
+      layer: 'caller',
     });
     expect(signals[0]?.aborted).toBe(false);
   });
