@@ -7,7 +7,7 @@ import { type Clock, isoTime } from '../clock.ts';
 import { MAX_QUERY_LIMIT, type PositionedEvent, type Store } from '../store/store.ts';
 
 export interface InterruptedDeps {
-  readonly store: Pick<Store, 'query' | 'append'>;
+  readonly store: Pick<Store, 'query' | 'admit'>;
   readonly clock: Clock;
   readonly newId: () => string;
   /** Whether this process is known to have ended. */
@@ -28,14 +28,16 @@ const UNDER_WAY: ReadonlySet<EventType> = new Set<EventType>([
 
 /** A living gateway has written the outcome this long after a call's time is up, however slow its disk. */
 const GRACE_MS = 60_000;
+/** By then everybody sees the outcome itself. */
+const CLAIM_MS = 3_600_000;
 /** Events written at once. */
 const BATCH = 500;
 
 /**
  * Writes a ToolCallInterrupted for each intent without an outcome whose gateway is dead; of a gateway that cannot be
  * seen from here (another machine or container) only when the call's time is long up. Looks at the end of the trail:
- * an older intent would have been seen by an earlier look. Resolves to how many there were. Rejects with
- * AUDIT_UNAVAILABLE.
+ * an older intent would have been seen by an earlier look. Of gateways that look at one moment, one writes each.
+ * Resolves to how many were written. Rejects with AUDIT_UNAVAILABLE.
  */
 export async function closeInterrupted(deps: InterruptedDeps): Promise<number> {
   const { store, clock, call_timeout_ms, isDead } = deps;
@@ -48,10 +50,17 @@ export async function closeInterrupted(deps: InterruptedDeps): Promise<number> {
   const interrupted = open.filter(
     ({ payload, created_at }) => isDead(String(payload.instance)) || created_at < late,
   );
+  let written = 0;
   for (let at = 0; at < interrupted.length; at += BATCH) {
-    await store.append(interrupted.slice(at, at + BATCH).map((intent) => outcomeOf(intent, deps)));
+    const admissions = await Promise.all(
+      interrupted.slice(at, at + BATCH).map((intent) => {
+        const claim = { id: `interrupted:${intent.id}`, expires_at: clock.now() + CLAIM_MS };
+        return store.admit(claim, [outcomeOf(intent, deps)]);
+      }),
+    );
+    written += admissions.filter((one) => one === 'admitted').length;
   }
-  return interrupted.length;
+  return written;
 }
 
 async function openIntents(store: Pick<Store, 'query'>, since: string): Promise<readonly PositionedEvent[]> {

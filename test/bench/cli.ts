@@ -111,33 +111,36 @@ async function measure(engine: TestEngine): Promise<Record<string, unknown>> {
   });
   const image = (await engine.api.getImage(BUSYBOX).inspect()).Id;
   let used = '';
-  /** Another than the last one, which may be on its way out, and known to the runner as well. */
-  const warmReady = async (): Promise<void> => {
+  /**
+   * Nothing is made or removed any more: one container waits, another than the last that was used. What the engine does
+   * in the background would else be in the next figure.
+   */
+  const rested = async (): Promise<string> => {
     for (;;) {
-      const waiting = (await containersLeft(engine)).filter((one) => one.includes('warm-'));
-      if (waiting.length === 1 && waiting[0] !== used && waiting[0]!.endsWith(' running')) {
-        used = waiting[0]!;
-        break;
+      const [one = '', ...more] = await containersLeft(engine);
+      if (more.length === 0 && one !== used && one.includes('warm-') && one.endsWith(' running')) {
+        // Until the runner knows that as well.
+        await sleep(300);
+        return one;
       }
       await sleep(50);
     }
-    await sleep(400);
   };
   runner.prepare([warm], () => ({ ...NO_CREDENTIALS, end: async () => {} }));
-  const kinds: readonly (readonly [string, () => Promise<void>, (() => Promise<void>)?])[] = [
+  const kinds: readonly (readonly [string, () => Promise<void>])[] = [
     [`${engine.name} run --rm`, () => runProgram(engine)],
     ['bare API sequence', () => bareSequence(engines, image)],
     ['call, cold', () => call(runner, cold)],
-    ['call, prewarmed', () => call(runner, warm), warmReady],
+    ['call, prewarmed', () => call(runner, warm)],
   ];
   const times = new Map(kinds.map(([what]) => [what, [] as number[]]));
   for (let round = -1; round < ROUNDS; round += 1) {
-    for (const [what, run, before] of round % 2 === 0 ? kinds : kinds.toReversed()) {
-      await before?.();
-      await settled(engine);
+    for (const [what, run] of round % 2 === 0 ? kinds : kinds.toReversed()) {
+      const waiting = await rested();
       const started = performance.now();
       await run();
       if (round >= 0) times.get(what)?.push(performance.now() - started);
+      if (what === 'call, prewarmed') used = waiting;
     }
   }
   runner.prepare([], () => ({ ...NO_CREDENTIALS, end: async () => {} }));
@@ -165,11 +168,6 @@ async function measure(engine: TestEngine): Promise<Record<string, unknown>> {
   const heap_growth_mb = round1((heap() - before) / 2 ** 20);
   console.log(`after ${LEAK_CALLS} more: ${left.length} containers left, heap ${heap_growth_mb} MB more`);
   return { engine: engine.name, rows, concurrent_ms, calls: LEAK_CALLS, left: left.length, heap_growth_mb };
-}
-
-/** The removal of the last container is not in the way of the next call. */
-async function settled(engine: TestEngine): Promise<void> {
-  while ((await containersLeft(engine)).some((one) => !one.includes('warm-'))) await sleep(20);
 }
 
 function heap(): number {

@@ -39,6 +39,17 @@ async function closed(events: AuditEvent[]) {
   return found;
 }
 
+test('of gateways that look at the same moment one writes the outcome', async () => {
+  const store = await openScratch(scratchFile());
+  await store.append(['c-1', 'c-2', 'c-3'].map((call_id) => intent(call_id, 'dead')));
+  const looks = Array.from({ length: 4 }, () =>
+    closeInterrupted({ store, clock, newId, isDead, call_timeout_ms: 60_000 }),
+  );
+  const counts = await Promise.all(looks);
+  expect(counts.reduce((sum, count) => sum + count)).toBe(3);
+  expect(await store.query({ event_type: 'ToolCallInterrupted' })).toHaveLength(3);
+});
+
 test('an empty trail has no interrupted calls', async () => {
   expect(await closed([])).toEqual([]);
 });
