@@ -46,7 +46,8 @@ export interface Established {
 
 export interface SessionMaker {
   /**
-   * Rejects with INVALID_ARGUMENTS when its token does not fit or would be granted nothing, SESSION_INACTIVE when its id was used before, AUDIT_UNAVAILABLE. Nothing is stored then.
+   * Rejects with INVALID_ARGUMENTS when its token does not fit or would be granted nothing, SESSION_INACTIVE when its id
+   * was used before or is that of another tenant, AUDIT_UNAVAILABLE. Nothing is stored then.
    */
   establish(wanted: Wanted): Promise<Established>;
   /** When it was revoked, milliseconds since the Unix epoch; null: there is no such session. */
@@ -87,20 +88,15 @@ export function createSessionMaker(deps: EstablishDeps): SessionMaker {
       revoked_at: null,
     };
     const events = [...more, createdEvent(session, { workload_id, created_by })];
-    const before = await store.sessions.get(session.execution_id);
-    const foreign = before !== null && before.tenant_id !== session.tenant_id;
-    const saved = foreign
-      ? 'ended'
-      : await store.sessions.save(
-          session,
-          now,
-          events.map((body) => eventOf(session, body)),
-        );
-    if (saved === 'ended') {
-      throw new GatewayError(
-        'SESSION_INACTIVE',
-        'this execution_id had a session that was revoked or has expired, or has one of another tenant; use a new one',
-      );
+    const saved = await store.sessions.save(
+      session,
+      now,
+      events.map((body) => eventOf(session, body)),
+    );
+    if (saved === 'conflict' || saved === 'ended') {
+      const why =
+        saved === 'conflict' ? 'is that of another tenant' : 'had one that was revoked or has expired';
+      throw new GatewayError('SESSION_INACTIVE', `no session: this execution_id ${why}; use a new one`);
     }
     return { session, security_token: made.security_token };
   }
