@@ -1,5 +1,5 @@
 /** What no schema can say of the process configuration: which keys go together, and which addresses may be trusted. */
-import { isAbsolute } from 'node:path';
+import { isAbsolute, normalize } from 'node:path';
 import type { Config, VerifierConfig } from './config-shape.ts';
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
@@ -58,6 +58,7 @@ const VERIFIER_KEYS = {
   enrollment_token: ['file'],
   oidc: ['issuer', 'audience', 'jwks_uri', 'allow'],
   kubernetes: ['issuer', 'audience', 'jwks_uri', 'allow'],
+  container_label: ['label', 'container_file', 'allow'],
 } as const;
 
 function verifierProblems(verifier: VerifierConfig): string[] {
@@ -67,6 +68,9 @@ function verifierProblems(verifier: VerifierConfig): string[] {
     ...wanted.filter((key) => !given.includes(key)).map((key) => `.${key} is missing`),
     ...given.filter((key) => !wanted.includes(key)).map((key) => `.${key} is not for ${verifier.type}`),
   ];
+  const file = 'container_file' in verifier ? verifier.container_file : '/x';
+  if (!isAbsolute(file) || normalize(file) !== file || file.endsWith('/'))
+    problems.push('.container_file: expected an absolute path without dot segments');
   const jwks = 'jwks_uri' in verifier ? jwksProblem(verifier.jwks_uri) : null;
   return jwks === null ? problems : [...problems, `.jwks_uri: ${jwks}`];
 }

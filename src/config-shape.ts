@@ -140,11 +140,19 @@ export type VerifierConfig = { readonly name: string } & (
       readonly issuer: string;
       readonly audience: string;
       readonly jwks_uri: string;
-      readonly allow: readonly {
-        readonly subject: string;
-        readonly workload_ids?: readonly string[];
-        readonly security_contexts: readonly string[];
-        readonly tenant?: string;
-      }[];
+      readonly allow: readonly WorkloadRule[];
+    }
+  | {
+      readonly type: 'container_label';
+      readonly label: string;
+      readonly container_file: string;
+      readonly allow: readonly WorkloadRule[];
     }
 );
+
+interface WorkloadRule {
+  readonly subject: string;
+  readonly workload_ids?: readonly string[];
+  readonly security_contexts: readonly string[];
+  readonly tenant?: string;
+}

@@ -20,6 +20,7 @@ import {
 import { USER_ALGORITHMS, verifyUser } from './envelope/user.ts';
 import { createCliRunner } from './execute/cli-run.ts';
 import { createEngines } from './execute/container-engine.ts';
+import { createLookAtContainer, type LookAtContainer } from './execute/container-evidence.ts';
 import { download } from './execute/download.ts';
 import { createEgress } from './execute/egress.ts';
 import { isDead, thisInstance } from './execute/instance.ts';
@@ -34,6 +35,7 @@ import { createLimiter } from './invoke/limit.ts';
 import { createOwnIssuer, type OwnIssuer } from './invoke/own-issuer.ts';
 import { createSessionFinder } from './invoke/session.ts';
 import { enrollmentVerifier, tokenVerifier, type WorkloadVerifier } from './invoke/workload.ts';
+import { containerVerifier } from './invoke/workload-container.ts';
 import type { Log } from './log.ts';
 import { createSource } from './reconcile/create-source.ts';
 import { createDrafts } from './reconcile/draft.ts';
@@ -87,9 +89,10 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const egress = createEgress({ version: packageVersion() });
     closers.push(() => egress.close());
     const instance = thisInstance();
+    const engines = createEngines({ addresses: containerHosts(config.cli), log });
     const cli = createCliRunner({
       settings: config.cli,
-      engines: createEngines({ addresses: containerHosts(config.cli), log }),
+      engines,
       instance,
       egress,
       clock,
@@ -236,7 +239,8 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     });
 
     const revision = () => holder.current()?.revision ?? null;
-    const verifiers = config.attestation.verifiers.map((one) => verifierOf(one, { clock, log }));
+    const look = createLookAtContainer(engines);
+    const verifiers = config.attestation.verifiers.map((one) => verifierOf(one, { clock, log, look }));
     const dataPlane = createDataPlane({
       invoker,
       attest: createAttest({ verifiers, maker, own_issuer, holder, store, limiter, clock, newId }),
@@ -307,19 +311,21 @@ const SERVICE_ACCOUNT = 'system:serviceaccount:';
 
 function verifierOf(
   config: VerifierConfig,
-  deps: { readonly clock: Clock; readonly log: Log },
+  { look, ...deps }: { readonly clock: Clock; readonly log: Log; readonly look: LookAtContainer },
 ): WorkloadVerifier {
   if (config.type === 'enrollment_token')
     return enrollmentVerifier(config.name, enrollmentsOf(config.file, deps.log));
+  const rules = config.allow.map(({ subject, workload_ids = null, security_contexts, tenant = null }) => ({
+    subject: config.type === 'kubernetes' ? SERVICE_ACCOUNT + subject.replace('/', ':') : subject,
+    ...{ workload_ids, security_contexts, tenant },
+  }));
+  if (config.type === 'container_label') return containerVerifier({ ...config, rules, look });
   const { name, issuer, audience, jwks_uri, type } = config;
   const isCluster = type === 'kubernetes';
   return tokenVerifier({
     ...{ name, issuer, audience, algorithms: OPERATOR_ALGORITHMS },
     keys: operatorKeys(jwks_uri, OPERATOR_ALGORITHMS, deps, 'workloads'),
-    rules: config.allow.map(({ subject, workload_ids = null, security_contexts, tenant = null }) => ({
-      subject: isCluster ? SERVICE_ACCOUNT + subject.replace('/', ':') : subject,
-      ...{ workload_ids, security_contexts, tenant },
-    })),
+    rules,
     workload_of: (subject) => (isCluster ? subject.slice(SERVICE_ACCOUNT.length).replace(':', '/') : subject),
   });
 }

@@ -85,7 +85,8 @@ export function createAttest(deps: AttestDeps): Attest {
     const { security_context } = asked;
     if (proof === null)
       throw unproven('send the proof as "Authorization: Bearer <token>", or in the place of workload_id');
-    const vouched = await vouch({ workload_id: asked.workload_id, proof });
+    const { public_key } = asked;
+    const vouched = await vouch({ workload_id: asked.workload_id, proof, public_key });
     const { verifier, workload_id, tenant_id, once } = vouched;
     const snapshot = holder.current();
     const selected =
@@ -109,7 +110,7 @@ export function createAttest(deps: AttestDeps): Attest {
       tenant_id,
       agent_id: workload_id,
       security_context,
-      public_key: asked.public_key,
+      public_key,
       allowed_tool_patterns: null,
       workload_id,
       created_by: verifier,
