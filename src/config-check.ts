@@ -43,10 +43,15 @@ export function problemsOf({
   problems.push(...checkOpenBao(credentials), ...checkTokenExchange(credentials.token_exchange));
   const jwks = auth.operator_jwks_uri === null ? null : jwksProblem(auth.operator_jwks_uri);
   if (jwks !== null) problems.push(`spec.auth.operator_jwks_uri: ${jwks}`);
+  if (issuer.transit !== null && issuer.key_file !== null)
+    problems.push('spec.issuer: key_file and transit: the key is in one place');
+  if (issuer.transit !== null && credentials.openbao.addr === null)
+    problems.push('spec.issuer.transit needs spec.credentials.openbao.addr');
   const names = new Set<string>();
   for (const [index, verifier] of attestation.verifiers.entries()) {
     const at = `spec.attestation.verifiers[${index}]`;
-    if (issuer.key_file === null) problems.push(`${at} needs spec.issuer.key_file: sessions get a token`);
+    if (issuer.key_file === null && issuer.transit === null)
+      problems.push(`${at} needs spec.issuer.key_file or spec.issuer.transit: sessions get a token`);
     if (names.has(verifier.name)) problems.push(`${at}.name: ${verifier.name} is taken`);
     names.add(verifier.name);
     problems.push(...verifierProblems(verifier).map((problem) => `${at}${problem}`));

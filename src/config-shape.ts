@@ -46,8 +46,9 @@ export interface Config {
   };
   /** The gateway's own tokens. */
   readonly issuer: {
-    /** null: it issues none. */
+    /** One of the two; both null: it issues none. */
     readonly key_file: string | null;
+    readonly transit: { readonly mount: string; readonly key: string } | null;
     readonly issuer: string;
     readonly audience: string;
     readonly token_ttl_seconds: number;

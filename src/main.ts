@@ -9,7 +9,7 @@ import { type Clock, isoTime, systemClock } from './clock.ts';
 import { ConfigError, containerHosts, gitEnvironment, secretVariables } from './config.ts';
 import type { Config, VerifierConfig } from './config-shape.ts';
 import { createCredentials } from './credentials/call.ts';
-import { createSources } from './credentials/sources.ts';
+import { type CredentialSources, createSources } from './credentials/sources.ts';
 import type { VerifyUser } from './credentials/user-token.ts';
 import {
   OPERATOR_ALGORITHMS,
@@ -31,6 +31,8 @@ import { enrollmentsOf } from './invoke/enrollments.ts';
 import { createSessionMaker } from './invoke/establish.ts';
 import { closeInterrupted } from './invoke/interrupted.ts';
 import { createInvoker } from './invoke/invoke.ts';
+import { keysInFile } from './invoke/issuer-key-file.ts';
+import { keysInTransit } from './invoke/issuer-transit.ts';
 import { createLimiter } from './invoke/limit.ts';
 import { createOwnIssuer, type OwnIssuer } from './invoke/own-issuer.ts';
 import { createSessionFinder } from './invoke/session.ts';
@@ -128,7 +130,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
         }),
       );
     });
-    const own_issuer = ownIssuer(config.issuer, clock, log);
+    const own_issuer = ownIssuer(config.issuer, sources, { clock, log });
     const { dir } = config.manifests;
     const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
     const stopping = new AbortController();
@@ -244,7 +246,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const dataPlane = createDataPlane({
       invoker,
       attest: createAttest({ verifiers, maker, own_issuer, holder, store, limiter, clock, newId }),
-      jwks: () => own_issuer?.jwks() ?? { keys: [] },
+      jwks: async () => own_issuer?.jwks() ?? { keys: [] },
       clock,
       log,
       newId,
@@ -298,10 +300,15 @@ function operatorVerifier(
 }
 
 /** null: no key is named. Throws ConfigError for one that cannot be used. */
-function ownIssuer({ key_file, ...options }: Config['issuer'], clock: Clock, log: Log): OwnIssuer | null {
+function ownIssuer(
+  { key_file, transit, ...options }: Config['issuer'],
+  sources: Pick<CredentialSources, 'transitKey'>,
+  deps: { readonly clock: Clock; readonly log: Log },
+): OwnIssuer | null {
+  if (transit !== null) return createOwnIssuer(options, keysInTransit(sources.transitKey(transit), deps));
   if (key_file === null) return null;
   try {
-    return createOwnIssuer({ key_file, ...options }, { clock, log });
+    return createOwnIssuer(options, keysInFile(key_file, deps));
   } catch (error) {
     throw new ConfigError([`spec.issuer.key_file: ${(error as Error).message}`]);
   }

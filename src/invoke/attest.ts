@@ -103,9 +103,7 @@ export function createAttest(deps: AttestDeps): Attest {
       event_type: 'AttestationSucceeded',
       payload: { workload_id, security_context, verifier },
     };
-    if (once !== null && (await store.admit(once, [eventOf(succeeded, tenant_id)])) !== 'admitted')
-      throw unproven('enrollment token: it has been used before');
-    return maker.establish({
+    const prepared = await maker.prepare({
       execution_id: newId(),
       tenant_id,
       agent_id: workload_id,
@@ -116,8 +114,10 @@ export function createAttest(deps: AttestDeps): Attest {
       created_by: verifier,
       security_token: null,
       expires_at: null,
-      events: once === null ? [succeeded] : [],
     });
+    if (once !== null && (await store.admit(once, [eventOf(succeeded, tenant_id)])) !== 'admitted')
+      throw unproven('enrollment token: it has been used before');
+    return prepared.save(once === null ? [succeeded] : []);
   }
 
   async function vouch(claimed: Claimed): Promise<Vouched> {
