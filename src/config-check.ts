@@ -1,5 +1,5 @@
 /** What no schema can say of the process configuration: which keys go together, and which addresses may be trusted. */
-import { isAbsolute } from 'node:path';
+import { isAbsolute, normalize } from 'node:path';
 import type { Config, VerifierConfig } from './config-shape.ts';
 import { networkProblem } from './invoke/remote-address.ts';
 
@@ -48,10 +48,15 @@ export function problemsOf({
   problems.push(...checkOpenBao(credentials), ...checkTokenExchange(credentials.token_exchange));
   const jwks = auth.operator_jwks_uri === null ? null : jwksProblem(auth.operator_jwks_uri);
   if (jwks !== null) problems.push(`spec.auth.operator_jwks_uri: ${jwks}`);
+  if (issuer.transit !== null && issuer.key_file !== null)
+    problems.push('spec.issuer: key_file and transit: the key is in one place');
+  if (issuer.transit !== null && credentials.openbao.addr === null)
+    problems.push('spec.issuer.transit needs spec.credentials.openbao.addr');
   const names = new Set<string>();
   for (const [index, verifier] of attestation.verifiers.entries()) {
     const at = `spec.attestation.verifiers[${index}]`;
-    if (issuer.key_file === null) problems.push(`${at} needs spec.issuer.key_file: sessions get a token`);
+    if (issuer.key_file === null && issuer.transit === null)
+      problems.push(`${at} needs spec.issuer.key_file or spec.issuer.transit: sessions get a token`);
     if (names.has(verifier.name)) problems.push(`${at}.name: ${verifier.name} is taken`);
     names.add(verifier.name);
     problems.push(...verifierProblems(verifier).map((problem) => `${at}${problem}`));
@@ -63,6 +68,7 @@ const VERIFIER_KEYS = {
   enrollment_token: ['file'],
   oidc: ['issuer', 'audience', 'jwks_uri', 'allow'],
   kubernetes: ['issuer', 'audience', 'jwks_uri', 'allow'],
+  container_label: ['label', 'container_file', 'allow'],
 } as const;
 
 function verifierProblems(verifier: VerifierConfig): string[] {
@@ -72,6 +78,9 @@ function verifierProblems(verifier: VerifierConfig): string[] {
     ...wanted.filter((key) => !given.includes(key)).map((key) => `.${key} is missing`),
     ...given.filter((key) => !wanted.includes(key)).map((key) => `.${key} is not for ${verifier.type}`),
   ];
+  const file = 'container_file' in verifier ? verifier.container_file : '/x';
+  if (!isAbsolute(file) || normalize(file) !== file || file.endsWith('/'))
+    problems.push('.container_file: expected an absolute path without dot segments');
   const jwks = 'jwks_uri' in verifier ? jwksProblem(verifier.jwks_uri) : null;
   return jwks === null ? problems : [...problems, `.jwks_uri: ${jwks}`];
 }

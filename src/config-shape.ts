@@ -48,8 +48,9 @@ export interface Config {
   };
   /** The gateway's own tokens. */
   readonly issuer: {
-    /** null: it issues none. */
+    /** One of the two; both null: it issues none. */
     readonly key_file: string | null;
+    readonly transit: { readonly mount: string; readonly key: string } | null;
     readonly issuer: string;
     readonly audience: string;
     readonly token_ttl_seconds: number;
@@ -147,11 +148,19 @@ export type VerifierConfig = { readonly name: string } & (
       readonly issuer: string;
       readonly audience: string;
       readonly jwks_uri: string;
-      readonly allow: readonly {
-        readonly subject: string;
-        readonly workload_ids?: readonly string[];
-        readonly security_contexts: readonly string[];
-        readonly tenant?: string;
-      }[];
+      readonly allow: readonly WorkloadRule[];
+    }
+  | {
+      readonly type: 'container_label';
+      readonly label: string;
+      readonly container_file: string;
+      readonly allow: readonly WorkloadRule[];
     }
 );
+
+interface WorkloadRule {
+  readonly subject: string;
+  readonly workload_ids?: readonly string[];
+  readonly security_contexts: readonly string[];
+  readonly tenant?: string;
+}

@@ -9,7 +9,7 @@ import { type Clock, isoTime, systemClock } from './clock.ts';
 import { ConfigError, containerHosts, gitEnvironment, secretVariables } from './config.ts';
 import type { Config, VerifierConfig } from './config-shape.ts';
 import { createCredentials } from './credentials/call.ts';
-import { createSources } from './credentials/sources.ts';
+import { type CredentialSources, createSources } from './credentials/sources.ts';
 import type { VerifyUser } from './credentials/user-token.ts';
 import {
   OPERATOR_ALGORITHMS,
@@ -20,6 +20,7 @@ import {
 import { USER_ALGORITHMS, verifyUser } from './envelope/user.ts';
 import { createCliRunner } from './execute/cli-run.ts';
 import { createEngines } from './execute/container-engine.ts';
+import { createLookAtContainer, type LookAtContainer } from './execute/container-evidence.ts';
 import { download } from './execute/download.ts';
 import { createEgress } from './execute/egress.ts';
 import { isDead, thisInstance } from './execute/instance.ts';
@@ -30,6 +31,8 @@ import { enrollmentsOf } from './invoke/enrollments.ts';
 import { createSessionMaker } from './invoke/establish.ts';
 import { closeInterrupted } from './invoke/interrupted.ts';
 import { createInvoker } from './invoke/invoke.ts';
+import { keysInFile } from './invoke/issuer-key-file.ts';
+import { keysInTransit } from './invoke/issuer-transit.ts';
 import { createLimiter } from './invoke/limit.ts';
 import { createOwnIssuer, type OwnIssuer } from './invoke/own-issuer.ts';
 import { createRejections } from './invoke/rejections.ts';
@@ -37,6 +40,7 @@ import { remoteAddress, trustedProxies } from './invoke/remote-address.ts';
 import { createRemoteLimit } from './invoke/remote-limit.ts';
 import { createSessionFinder } from './invoke/session.ts';
 import { enrollmentVerifier, tokenVerifier, type WorkloadVerifier } from './invoke/workload.ts';
+import { containerVerifier } from './invoke/workload-container.ts';
 import type { Log } from './log.ts';
 import { createSource } from './reconcile/create-source.ts';
 import { createDrafts } from './reconcile/draft.ts';
@@ -99,9 +103,10 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     const egress = createEgress({ version: packageVersion() });
     closers.push(() => egress.close());
     const instance = thisInstance();
+    const engines = createEngines({ addresses: containerHosts(config.cli), log });
     const cli = createCliRunner({
       settings: config.cli,
-      engines: createEngines({ addresses: containerHosts(config.cli), log }),
+      engines,
       instance,
       egress,
       clock,
@@ -138,7 +143,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
         }),
       );
     });
-    const own_issuer = ownIssuer(config.issuer, clock, log);
+    const own_issuer = ownIssuer(config.issuer, sources, { clock, log });
     const { dir } = config.manifests;
     const { watch, policy, resync_seconds, git: remote, verify } = config.reconcile;
     const stopping = new AbortController();
@@ -276,14 +281,15 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     });
 
     const revision = () => holder.current()?.revision ?? null;
-    const verifiers = config.attestation.verifiers.map((one) => verifierOf(one, { clock, log }));
+    const look = createLookAtContainer(engines);
+    const verifiers = config.attestation.verifiers.map((one) => verifierOf(one, { clock, log, look }));
     const dataPlane = createDataPlane({
       ...application,
       invoker,
       attest: createAttest({
         ...{ verifiers, maker, own_issuer, holder, store, limiter: unknown(), rejections, clock, newId },
       }),
-      jwks: () => own_issuer?.jwks() ?? { keys: [] },
+      jwks: async () => own_issuer?.jwks() ?? { keys: [] },
       limits: config.limits,
       verifyOperator: verifyOperatorToken,
       notReady,
@@ -334,10 +340,15 @@ function operatorVerifier(
 }
 
 /** null: no key is named. Throws ConfigError for one that cannot be used. */
-function ownIssuer({ key_file, ...options }: Config['issuer'], clock: Clock, log: Log): OwnIssuer | null {
+function ownIssuer(
+  { key_file, transit, ...options }: Config['issuer'],
+  sources: Pick<CredentialSources, 'transitKey'>,
+  deps: { readonly clock: Clock; readonly log: Log },
+): OwnIssuer | null {
+  if (transit !== null) return createOwnIssuer(options, keysInTransit(sources.transitKey(transit), deps));
   if (key_file === null) return null;
   try {
-    return createOwnIssuer({ key_file, ...options }, { clock, log });
+    return createOwnIssuer(options, keysInFile(key_file, deps));
   } catch (error) {
     throw new ConfigError([`spec.issuer.key_file: ${(error as Error).message}`]);
   }
@@ -347,19 +358,21 @@ const SERVICE_ACCOUNT = 'system:serviceaccount:';
 
 function verifierOf(
   config: VerifierConfig,
-  deps: { readonly clock: Clock; readonly log: Log },
+  { look, ...deps }: { readonly clock: Clock; readonly log: Log; readonly look: LookAtContainer },
 ): WorkloadVerifier {
   if (config.type === 'enrollment_token')
     return enrollmentVerifier(config.name, enrollmentsOf(config.file, deps.log));
+  const rules = config.allow.map(({ subject, workload_ids = null, security_contexts, tenant = null }) => ({
+    subject: config.type === 'kubernetes' ? SERVICE_ACCOUNT + subject.replace('/', ':') : subject,
+    ...{ workload_ids, security_contexts, tenant },
+  }));
+  if (config.type === 'container_label') return containerVerifier({ ...config, rules, look });
   const { name, issuer, audience, jwks_uri, type } = config;
   const isCluster = type === 'kubernetes';
   return tokenVerifier({
     ...{ name, issuer, audience, algorithms: OPERATOR_ALGORITHMS },
     keys: operatorKeys(jwks_uri, OPERATOR_ALGORITHMS, deps, 'workloads'),
-    rules: config.allow.map(({ subject, workload_ids = null, security_contexts, tenant = null }) => ({
-      subject: isCluster ? SERVICE_ACCOUNT + subject.replace('/', ':') : subject,
-      ...{ workload_ids, security_contexts, tenant },
-    })),
+    rules,
     workload_of: (subject) => (isCluster ? subject.slice(SERVICE_ACCOUNT.length).replace(':', '/') : subject),
   });
 }

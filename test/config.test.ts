@@ -325,6 +325,46 @@ describe("the operators' keys", () => {
   });
 });
 
+describe('what workloads prove themselves with', () => {
+  const verifiers = (...list: string[]) =>
+    withSpec(
+      'issuer: {key_file: /k}',
+      `attestation: {verifiers: [${list.map((one) => `{${one}}`).join(', ')}]}`,
+    );
+  const allow = 'allow: [{subject: "*", security_contexts: ["*"]}]';
+  const jwt = `issuer: "https://id.example", audience: a, jwks_uri: /jwks.json, ${allow}`;
+  const label = `name: c, type: container_label, label: l, ${allow}`;
+
+  test('is of four kinds', () => {
+    const kinds = [
+      'name: a, type: enrollment_token, file: /e.json',
+      `name: b, type: oidc, ${jwt}`,
+      `name: c, type: kubernetes, ${jwt}`,
+      `${label.replace('name: c', 'name: d')}, container_file: /run/seal.pub`,
+    ];
+    expect(load(verifiers(...kinds)).config.attestation.verifiers).toHaveLength(4);
+  });
+
+  test.each([
+    [verifiers('name: a, type: enrollment_token'), 'verifiers[0].file is missing'],
+    [verifiers(`name: a, type: enrollment_token, file: /e, ${allow}`), '.allow is not for enrollment_token'],
+    [verifiers(label), '.container_file is missing'],
+    [verifiers(`${label}, container_file: seal.pub`), '.container_file: expected an absolute path'],
+    [verifiers(`${label}, container_file: /run/../seal.pub`), '.container_file: expected an absolute path'],
+    [verifiers(`${label}, container_file: /run/`), '.container_file: expected an absolute path'],
+    [verifiers(`${label}, container_file: /x, issuer: i`), '.issuer is not for container_label'],
+    [verifiers(`name: a, type: oidc, ${jwt}`, `name: a, type: oidc, ${jwt}`), '.name: a is taken'],
+    [verifiers(`name: a, type: oidc, ${jwt.replace('/jwks.json', 'http://id.example')}`), 'expected https'],
+  ])('%s is an error', (text, problem) => {
+    expect(problemsOf(text)).toEqual([expect.stringContaining(problem)]);
+  });
+
+  test('needs a key to sign the tokens of the sessions with', () => {
+    const text = withSpec('attestation: {verifiers: [{name: a, type: enrollment_token, file: /e}]}');
+    expect(problemsOf(text)).toEqual([expect.stringContaining('needs spec.issuer.key_file')]);
+  });
+});
+
 describe('credentials', () => {
   const openbao = (more: string) =>
     withSpec(`credentials: {openbao: {addr: "https://bao.example", ${more}}}`);

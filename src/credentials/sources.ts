@@ -8,6 +8,8 @@ import { createLeaseKeeper, type LeaseKeeper, type LeaseNotes } from './lease.ts
 import { createOpenBao, isWell, type OpenBao, type OpenBaoStatus } from './openbao.ts';
 import type { OpenBaoAuth } from './openbao-login.ts';
 import type { Tenancy } from './openbao-path.ts';
+import { createTransitKey, type TransitKey, type TransitOptions } from './openbao-transit.ts';
+import { unavailable } from './problem.ts';
 import type { CredentialProviders } from './resolve.ts';
 import { Secret } from './secret.ts';
 import { createSecretEnvironment } from './secret-environment.ts';
@@ -50,6 +52,8 @@ export interface CredentialStatus {
 
 export interface CredentialSources {
   readonly providers: CredentialProviders;
+  /** A key that signs in OpenBao. Throws CREDENTIAL_UNAVAILABLE without a server, or for names that are no path. */
+  transitKey(named: Pick<TransitOptions, 'mount' | 'key'>): TransitKey;
   status(): CredentialStatus;
   /** Why the gateway should get no calls; null: nothing speaks against it. */
   notReady(): string | null;
@@ -71,6 +75,10 @@ export function createSources(deps: SourcesDeps): CredentialSources {
   }
   return {
     providers: providersOf(deps, openbao, leases, exchange),
+    transitKey(named) {
+      if (openbao === null) throw unavailable('no OpenBao is configured (credentials.openbao.addr)');
+      return createTransitKey({ openbao, namespace: settings.openbao.namespace, ...named });
+    },
     status: () => ({
       openbao: openbao?.status() ?? null,
       development_providers: development,

@@ -1,23 +1,19 @@
-/** Signs the gateway's own security tokens: compact JWS (RFC 7515) with Ed25519 (RFC 8037). */
-import { type KeyObject, sign } from 'node:crypto';
+/** Makes the gateway's own security tokens: compact JWS (RFC 7515) with Ed25519 (RFC 8037). */
 
-export interface SigningKey {
+export interface Signer {
   readonly kid: string;
-  /** Ed25519, private. */
-  readonly key: KeyObject;
+  /** 64 bytes, by the private key of that name, wherever it is. */
+  sign(input: Buffer): Promise<Uint8Array>;
 }
 
-/** A JWT of these claims. Signed in the thread pool, off the event loop. */
-export function issueToken(
+/** A JWT of these claims. Rejects as the signer does. */
+export async function issueToken(
   claims: Readonly<Record<string, unknown>>,
-  { kid, key }: SigningKey,
+  { kid, sign }: Signer,
 ): Promise<string> {
   const input = `${part({ alg: 'EdDSA', kid, typ: 'JWT' })}.${part(claims)}`;
-  return new Promise((resolve, reject) => {
-    sign(null, Buffer.from(input), key, (error, signature) =>
-      error === null ? resolve(`${input}.${signature.toString('base64url')}`) : reject(error),
-    );
-  });
+  const signature = await sign(Buffer.from(input));
+  return `${input}.${Buffer.from(signature).toString('base64url')}`;
 }
 
 function part(value: unknown): string {

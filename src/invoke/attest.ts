@@ -92,7 +92,8 @@ export function createAttest(deps: AttestDeps): Attest {
     const { security_context } = asked;
     if (proof === null)
       throw unproven('send the proof as "Authorization: Bearer <token>", or in the place of workload_id');
-    const vouched = await vouch({ workload_id: asked.workload_id, proof });
+    const { public_key } = asked;
+    const vouched = await vouch({ workload_id: asked.workload_id, proof, public_key });
     const { verifier, workload_id, tenant_id, once } = vouched;
     const snapshot = holder.current();
     const selected =
@@ -109,21 +110,21 @@ export function createAttest(deps: AttestDeps): Attest {
       event_type: 'AttestationSucceeded',
       payload: { workload_id, security_context, verifier },
     };
-    if (once !== null && (await store.admit(once, [eventOf(succeeded, tenant_id)])) !== 'admitted')
-      throw unproven('enrollment token: it has been used before');
-    return maker.establish({
+    const prepared = await maker.prepare({
       execution_id: newId(),
       tenant_id,
       agent_id: workload_id,
       security_context,
-      public_key: asked.public_key,
+      public_key,
       allowed_tool_patterns: null,
       workload_id,
       created_by: verifier,
       security_token: null,
       expires_at: null,
-      events: once === null ? [succeeded] : [],
     });
+    if (once !== null && (await store.admit(once, [eventOf(succeeded, tenant_id)])) !== 'admitted')
+      throw unproven('enrollment token: it has been used before');
+    return prepared.save(once === null ? [succeeded] : []);
   }
 
   async function vouch(claimed: Claimed): Promise<Vouched> {

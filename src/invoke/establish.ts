@@ -8,7 +8,7 @@ import { GatewayError } from '../errors.ts';
 import { selectContext } from '../policy/select.ts';
 import type { SnapshotHolder } from '../snapshot/holder.ts';
 import type { Issuer, Snapshot } from '../snapshot/snapshot.ts';
-import type { Session, Store } from '../store/store.ts';
+import type { Saved, Session, Store } from '../store/store.ts';
 import type { OwnIssuer } from './own-issuer.ts';
 
 export interface EstablishDeps {
@@ -35,8 +35,6 @@ export interface Wanted {
   readonly security_token: string | null;
   /** Milliseconds since the Unix epoch; null: as long as its token. 24 hours at most. */
   readonly expires_at: number | null;
-  /** Events of the same commit. */
-  readonly events?: readonly EventBody[];
 }
 
 export interface Established {
@@ -44,11 +42,23 @@ export interface Established {
   readonly security_token: string;
 }
 
+export interface Prepared {
+  /** `events`: more of the same commit. */
+  save(events?: readonly EventBody[]): Promise<Established>;
+}
+
 export interface SessionMaker {
   /**
-   * Rejects with INVALID_ARGUMENTS when its token does not fit or would be granted nothing, SESSION_INACTIVE when its id was used before, AUDIT_UNAVAILABLE. Nothing is stored then.
+   * Rejects with INVALID_ARGUMENTS when its token does not fit or would be granted nothing, SESSION_INACTIVE when its id
+   * was used before or is that of another tenant, CREDENTIAL_UNAVAILABLE when its token cannot be signed,
+   * AUDIT_UNAVAILABLE. Nothing is stored then.
    */
   establish(wanted: Wanted): Promise<Established>;
+  /**
+   * The same in two steps, so that what is good once is used up only when all else is there: rejects with what
+   * {@link SessionMaker.establish} finds before it stores anything, CREDENTIAL_UNAVAILABLE too.
+   */
+  prepare(wanted: Wanted): Promise<Prepared>;
   /** When it was revoked, milliseconds since the Unix epoch; null: there is no such session. */
   revoke(execution_id: string, revoked_by: string): Promise<number | null>;
 }
@@ -64,7 +74,7 @@ export function createSessionMaker(deps: EstablishDeps): SessionMaker {
     ...{ event_type: body.event_type, payload: body.payload, created_at: isoTime(clock.now()) },
   });
 
-  async function establish(wanted: Wanted): Promise<Established> {
+  async function prepare(wanted: Wanted): Promise<Prepared> {
     const snapshot = holder.current();
     if (snapshot === null)
       throw new GatewayError('TOOL_UNAVAILABLE', 'the gateway has no configuration yet; /readyz says why');
@@ -78,7 +88,7 @@ export function createSessionMaker(deps: EstablishDeps): SessionMaker {
       wanted.security_token === null
         ? await issue(wanted, snapshot, now, latest)
         : await adopt(wanted, wanted.security_token, snapshot, now);
-    const { events: more = [], security_token: _, workload_id, created_by, ...facts } = wanted;
+    const { security_token: _, workload_id, created_by, ...facts } = wanted;
     const session: Session = {
       ...facts,
       token_digest: hash('sha256', made.security_token, 'hex'),
@@ -86,28 +96,19 @@ export function createSessionMaker(deps: EstablishDeps): SessionMaker {
       expires_at: wanted.expires_at === null ? Math.min(made.expires_at, latest) : latest,
       revoked_at: null,
     };
-    const events = [...more, createdEvent(session, { workload_id, created_by })];
-    const before = await store.sessions.get(session.execution_id);
-    const foreign = before !== null && before.tenant_id !== session.tenant_id;
-    const saved = foreign
-      ? 'ended'
-      : await store.sessions.save(
-          session,
-          now,
-          events.map((body) => eventOf(session, body)),
-        );
-    if (saved === 'ended') {
-      throw new GatewayError(
-        'SESSION_INACTIVE',
-        'this execution_id had a session that was revoked or has expired, or has one of another tenant; use a new one',
-      );
-    }
-    return { session, security_token: made.security_token };
+    const created = createdEvent(session, { workload_id, created_by });
+    return {
+      async save(more = []) {
+        const events = [...more, created].map((body) => eventOf(session, body));
+        checkSaved(await store.sessions.save(session, now, events));
+        return { session, security_token: made.security_token };
+      },
+    };
   }
 
   async function issue(wanted: Wanted, snapshot: Snapshot, now: number, latest: number) {
     if (own_issuer === null) {
-      const how = 'set issuer.key_file in gateway.yaml, or send a security_token';
+      const how = 'set issuer.key_file or issuer.transit in gateway.yaml, or send a security_token';
       throw invalid(`the gateway has no key to issue a token with: ${how}`);
     }
     checkRights(snapshot, own_issuer.issuer, wanted);
@@ -149,7 +150,8 @@ export function createSessionMaker(deps: EstablishDeps): SessionMaker {
   }
 
   return {
-    establish,
+    prepare,
+    establish: async (wanted) => (await prepare(wanted)).save(),
     async revoke(execution_id, revoked_by) {
       const session = await store.sessions.get(execution_id);
       if (session === null) return null;
@@ -163,6 +165,13 @@ export function createSessionMaker(deps: EstablishDeps): SessionMaker {
       return done ? revoked_at : ((await store.sessions.get(execution_id))?.revoked_at ?? null);
     },
   };
+}
+
+/** Throws SESSION_INACTIVE unless it was stored. */
+function checkSaved(saved: Saved): void {
+  if (saved === 'created' || saved === 'replaced') return;
+  const why = saved === 'conflict' ? 'is that of another tenant' : 'had one that was revoked or has expired';
+  throw new GatewayError('SESSION_INACTIVE', `no session: this execution_id ${why}; use a new one`);
 }
 
 function createdEvent(session: Session, by: Pick<Wanted, 'workload_id' | 'created_by'>): EventBody {

@@ -1,19 +1,10 @@
-/**
- * The issuer of the gateway's own tokens, which sessions are made with. Its keys are in a file: the first signs, all
- * are believed, so that a new key is put first and the old one stays until its tokens have expired.
- */
-import { createPrivateKey, createPublicKey, hash, type KeyObject } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
-import type { Clock } from '../clock.ts';
+/** The issuer of the gateway's own tokens, which sessions are made with. */
 import { MAX_TOKEN_TTL_SECONDS } from '../envelope/claims.ts';
-import { issueToken, type SigningKey } from '../envelope/issue.ts';
-import type { Log } from '../log.ts';
-import { ed25519FromJwk } from '../snapshot/ed25519.ts';
+import { GatewayError } from '../errors.ts';
 import type { Issuer } from '../snapshot/snapshot.ts';
+import type { IssuerKey, IssuerKeys, PublicJwk } from './issuer-key.ts';
 
 export interface OwnIssuerOptions {
-  /** Private keys: a JWK, a JWK set, or one in PEM (PKCS #8). Nobody but its owner may read it. */
-  readonly key_file: string;
   /** The `iss` and `aud` claims. */
   readonly issuer: string;
   readonly audience: string;
@@ -24,58 +15,16 @@ export interface OwnIssuer {
   /** As the snapshot has it. */
   readonly issuer: Issuer;
   readonly token_ttl_seconds: number;
-  /** Adds `iss` and `aud`, and signs. */
+  /** Adds `iss` and `aud`, and signs. Rejects with CREDENTIAL_UNAVAILABLE. */
   issue(claims: Readonly<Record<string, unknown>>): Promise<string>;
-  /** The public keys, as a JWK set. */
-  jwks(): { readonly keys: readonly PublicJwk[] };
+  /** The public keys, as a JWK set. Rejects with CREDENTIAL_UNAVAILABLE. */
+  jwks(): Promise<{ readonly keys: readonly PublicJwk[] }>;
 }
 
-export interface PublicJwk {
-  readonly kty: 'OKP';
-  readonly crv: 'Ed25519';
-  readonly x: string;
-  readonly kid: string;
-  readonly alg: 'EdDSA';
-  readonly use: 'sig';
-}
-
-interface Key extends SigningKey {
-  readonly public_key: KeyObject;
-  readonly jwk: PublicJwk;
-}
-
-/** Milliseconds between two looks at the file. */
-const LOOK_MS = 5_000;
-const MAX_KEYS = 8;
-
-/** Throws an Error that names the file and says what is wrong with it. */
 export function createOwnIssuer(
-  { key_file, issuer, audience, token_ttl_seconds }: OwnIssuerOptions,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  { issuer, audience, token_ttl_seconds }: OwnIssuerOptions,
+  keys: IssuerKeys,
 ): OwnIssuer {
-  let keys = readKeys(key_file);
-  let seen = stampOf(key_file);
-  let looked = clock.monotonic();
-
-  /** A file that has gone bad leaves the keys as they are: a slip of the pen must not end every session. */
-  const current = (): readonly Key[] => {
-    if (clock.monotonic() - looked < LOOK_MS) return keys;
-    looked = clock.monotonic();
-    try {
-      const stamp = stampOf(key_file);
-      if (stamp === seen) return keys;
-      seen = stamp;
-      keys = readKeys(key_file);
-      log.info(
-        { file: key_file, kids: keys.map(({ kid }) => kid) },
-        'the keys of the issuer were read again',
-      );
-    } catch (error) {
-      log.warn({ reason: (error as Error).message }, 'the keys of the issuer stay as they were');
-    }
-    return keys;
-  };
-
   return {
     token_ttl_seconds,
     issuer: {
@@ -86,7 +35,7 @@ export function createOwnIssuer(
       algorithms: ['EdDSA', 'Ed25519'],
       keys: {
         async candidates({ kid }) {
-          const all = current();
+          const all = await believed(keys, kid);
           const named = all.filter((key) => key.kid === kid);
           return (named.length > 0 ? named : all).map(({ public_key }) => public_key);
         },
@@ -99,82 +48,20 @@ export function createOwnIssuer(
       allowed_security_contexts: null,
       max_token_ttl_seconds: MAX_TOKEN_TTL_SECONDS,
     },
-    issue: (claims) => issueToken({ iss: issuer, aud: audience, ...claims }, current()[0]!),
-    jwks: () => ({ keys: current().map(({ jwk }) => jwk) }),
+    issue: (claims) => keys.issue({ iss: issuer, aud: audience, ...claims }),
+    jwks: async () => ({ keys: (await keys.believed()).map(({ jwk }) => jwk) }),
   };
 }
 
-function stampOf(file: string): string {
-  const { mtimeMs, ino, size } = statSync(file);
-  return `${mtimeMs} ${ino} ${size}`;
-}
-
-function readKeys(file: string): readonly Key[] {
-  const fault = (what: string): Error => new Error(`${file}: ${what}`);
-  let text: string;
+/** As every issuer whose keys cannot be had: TOKEN_VERIFICATION_FAILED. */
+async function believed(keys: IssuerKeys, kid: string | undefined): Promise<readonly IssuerKey[]> {
   try {
-    if ((statSync(file).mode & 0o077) !== 0)
-      throw fault(`others may read this private key; chmod 600 ${file}`);
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-    throw fault(
-      `cannot be read (${(error as NodeJS.ErrnoException).code}); make one with "seal-gateway keygen --out ${file}"`,
+    return await keys.believed(kid);
+  } catch (cause) {
+    throw new GatewayError(
+      'TOKEN_VERIFICATION_FAILED',
+      "the keys of the gateway's own tokens are unavailable at the moment; try again later",
+      { cause, details: { reason: 'keys unavailable' } },
     );
   }
-  const sources = sourcesOf(text);
-  if (sources === null) throw fault('holds neither a JWK, nor a JWK set, nor a key in PEM (PKCS #8)');
-  if (sources.length === 0 || sources.length > MAX_KEYS)
-    throw fault(`holds ${sources.length} keys; 1 to ${MAX_KEYS} are good`);
-  const keys = sources.map((source, index) => {
-    try {
-      return keyOf(source);
-    } catch (error) {
-      throw fault(`key ${index + 1} is no Ed25519 private key: ${(error as Error).message}`);
-    }
-  });
-  if (new Set(keys.map(({ kid }) => kid)).size < keys.length) throw fault('two keys have one "kid"');
-  return keys;
-}
-
-type Source = string | Readonly<Record<string, unknown>>;
-
-function sourcesOf(text: string): readonly Source[] | null {
-  if (text.includes('-----BEGIN PRIVATE KEY-----')) return [text];
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
-    const keys: unknown = 'keys' in value ? value.keys : [value];
-    return Array.isArray(keys) && keys.every((key) => typeof key === 'object' && key !== null) ? keys : null;
-  } catch {
-    return null;
-  }
-}
-
-/** Node's own errors may quote the key: none of them is passed on. */
-function keyOf(source: Source): Key {
-  const jwk = typeof source === 'string' ? null : source;
-  if (jwk !== null && (jwk.kty !== 'OKP' || jwk.crv !== 'Ed25519' || typeof jwk.d !== 'string'))
-    throw new Error('expected kty "OKP", crv "Ed25519", and "d"');
-  if (jwk?.kid !== undefined && (typeof jwk.kid !== 'string' || jwk.kid === '' || jwk.kid.length > 256))
-    throw new Error('kid is not a text of 1 to 256 characters');
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(typeof source === 'string' ? source : { key: source, format: 'jwk' });
-  } catch {
-    throw new Error('it cannot be read');
-  }
-  if (key.asymmetricKeyType !== 'ed25519') throw new Error(`it is of type ${key.asymmetricKeyType}`);
-  const { x } = createPublicKey(key).export({ format: 'jwk' }) as { readonly x: string };
-  if (jwk !== null && jwk.x !== undefined && jwk.x !== x)
-    throw new Error('"x" is not the public half of "d"');
-  const kid =
-    (jwk?.kid as string | undefined) ??
-    hash('sha256', `{"crv":"Ed25519","kty":"OKP","x":"${x}"}`, 'base64url');
-  return {
-    kid,
-    key,
-    public_key: ed25519FromJwk({ kty: 'OKP', crv: 'Ed25519', x }).key,
-    jwk: { kty: 'OKP', crv: 'Ed25519', x, kid, alg: 'EdDSA', use: 'sig' },
-  };
 }

@@ -13,6 +13,8 @@ export interface Claimed {
   readonly workload_id: string | null;
   /** What it proves itself with. */
   readonly proof: string;
+  /** The key that its session is to have, base64url: a proof may be bound to it. */
+  readonly public_key: string;
 }
 
 /** What a verifier stands for. */
@@ -31,11 +33,11 @@ export interface WorkloadVerifier {
   verify(claimed: Claimed, now: number): Promise<Vouched | null>;
 }
 
-/** Which tokens of a platform stand for which workloads, and what those may ask for. */
+/** Whom a platform names stands for which workloads, and what those may ask for. */
 export interface TokenRule {
-  /** Pattern on the `sub` claim. */
+  /** Pattern on what the platform says of the workload: the `sub` claim of its token, the label of its container. */
   readonly subject: string;
-  /** Patterns on the workload's id; null: its id must be what {@link TokenVerifierOptions.workload_of} makes of `sub`. */
+  /** Patterns on the workload's id; null: its id must be what the verifier makes of the subject. */
   readonly workload_ids: readonly string[] | null;
   readonly security_contexts: readonly string[];
   readonly tenant: string | null;
@@ -55,15 +57,34 @@ export interface TokenVerifierOptions {
 
 const WORKLOAD_TOKEN = refusals('workload token');
 
-/** Believes JWTs of one issuer: OpenID Connect, or a Kubernetes service account's. */
-export function tokenVerifier(options: TokenVerifierOptions): WorkloadVerifier {
-  const { name, issuer, audience, keys, algorithms, workload_of } = options;
-  const rules = options.rules.map((rule) => ({
+/** What one rule allows. */
+type Allowed = Pick<Vouched, 'tenant_id' | 'security_contexts'>;
+
+/** Finds the first rule by which a subject stands for a workload; null: none does. `workload_of`: who it is by itself. */
+export function compileRules(
+  rules: readonly TokenRule[],
+  workload_of: (subject: string) => string,
+): (subject: string, workload_id: string) => Allowed | null {
+  const compiled = rules.map((rule) => ({
     tenant_id: rule.tenant,
     subject: compileValuePattern(rule.subject),
     workload_ids: rule.workload_ids?.map(compileValuePattern) ?? null,
     security_contexts: rule.security_contexts.map(compileValuePattern),
   }));
+  return (subject, workload_id) =>
+    compiled.find(
+      (one) =>
+        one.subject(subject) &&
+        (one.workload_ids === null
+          ? workload_of(subject) === workload_id
+          : matchesAny(one.workload_ids, workload_id)),
+    ) ?? null;
+}
+
+/** Believes JWTs of one issuer: OpenID Connect, or a Kubernetes service account's. */
+export function tokenVerifier(options: TokenVerifierOptions): WorkloadVerifier {
+  const { name, issuer, audience, keys, algorithms, workload_of } = options;
+  const ruleFor = compileRules(options.rules, workload_of);
   return {
     async verify({ workload_id, proof }, now) {
       if (proof.split('.').length !== 3) return null;
@@ -80,14 +101,8 @@ export function tokenVerifier(options: TokenVerifierOptions): WorkloadVerifier {
         throw unproven(error.message);
       }
       const claimed = workload_id ?? workload_of(subject);
-      const rule = rules.find(
-        (one) =>
-          one.subject(subject) &&
-          (one.workload_ids === null
-            ? workload_of(subject) === claimed
-            : matchesAny(one.workload_ids, claimed)),
-      );
-      if (rule === undefined) throw unproven('workload token: it does not stand for this workload_id');
+      const rule = ruleFor(subject, claimed);
+      if (rule === null) throw unproven('workload token: it does not stand for this workload_id');
       const { tenant_id, security_contexts } = rule;
       return { verifier: name, workload_id: claimed, tenant_id, security_contexts, once: null };
     },
@@ -107,6 +122,9 @@ export interface Enrollment {
 
 /** Begins every enrollment token, so that one is told from a platform's, and found when it leaks. */
 export const ENROLLMENT_PREFIX = 'seal-enroll-';
+
+/** Begins the proof of a workload that runs in a container; the container's id follows. */
+export const CONTAINER_PREFIX = 'seal-container-';
 
 /** Believes tokens that were made for one workload and one use. `enrollments` is asked at every attempt. */
 export function enrollmentVerifier(name: string, enrollments: () => readonly Enrollment[]): WorkloadVerifier {
@@ -136,9 +154,11 @@ function sameDigest({ token_sha256 }: Enrollment, digest: Buffer): boolean {
 
 /** Whether a text is what a workload could prove itself with: clients that know no header send it as their id. */
 export function isProof(text: string): boolean {
-  return text.startsWith(ENROLLMENT_PREFIX) || /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(text);
+  const known = [ENROLLMENT_PREFIX, CONTAINER_PREFIX].some((prefix) => text.startsWith(prefix));
+  return known || /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(text);
 }
 
-export function unproven(reason: string): GatewayError {
-  return new GatewayError('WORKLOAD_VERIFICATION_FAILED', reason);
+/** `cause`: what the audit trail says besides. */
+export function unproven(reason: string, cause?: Error): GatewayError {
+  return new GatewayError('WORKLOAD_VERIFICATION_FAILED', reason, cause === undefined ? {} : { cause });
 }

@@ -1,7 +1,7 @@
 /** Sessions in Postgres. */
 import type { Query } from './postgres-connection.ts';
 import { asGiven, kept } from './postgres-text.ts';
-import type { Session, SessionFilter } from './store.ts';
+import type { Saved, Session, SessionFilter } from './store.ts';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
@@ -11,18 +11,14 @@ const COLUMNS = `execution_id, agent_id, tenant_id, security_context, public_key
 type Row = Omit<Session, 'allowed_tool_patterns'> & { readonly allowed_tool_patterns: string | null };
 
 /** Within the transaction that writes its events. */
-export async function saveSession(
-  client: Query,
-  session: Session,
-  now: number,
-): Promise<'created' | 'replaced' | 'ended'> {
+export async function saveSession(client: Query, session: Session, now: number): Promise<Saved> {
   const { rows } = await client.query<{ fresh: boolean }>(
     `INSERT INTO sessions AS s (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
        ON CONFLICT (execution_id) DO UPDATE SET agent_id = excluded.agent_id, tenant_id = excluded.tenant_id,
          security_context = excluded.security_context, public_key = excluded.public_key,
          token_digest = excluded.token_digest, allowed_tool_patterns = excluded.allowed_tool_patterns,
          created_at = excluded.created_at, expires_at = excluded.expires_at, revoked_at = excluded.revoked_at
-       WHERE s.revoked_at IS NULL AND s.expires_at > $11
+       WHERE s.revoked_at IS NULL AND s.expires_at > $11 AND s.tenant_id IS NOT DISTINCT FROM excluded.tenant_id
        RETURNING xmax = 0 AS fresh`,
     [
       kept(session.execution_id),
@@ -38,8 +34,13 @@ export async function saveSession(
       Math.ceil(now),
     ],
   );
-  if (rows[0] === undefined) return 'ended';
-  return rows[0].fresh ? 'created' : 'replaced';
+  if (rows[0] !== undefined) return rows[0].fresh ? 'created' : 'replaced';
+  // The conflict has locked that row, so it is still what stood in the way.
+  const { rowCount } = await client.query(
+    'SELECT FROM sessions WHERE execution_id = $1 AND tenant_id IS DISTINCT FROM $2',
+    [kept(session.execution_id), kept(session.tenant_id)],
+  );
+  return rowCount === 1 ? 'conflict' : 'ended';
 }
 
 /** Within the transaction that writes its events. */

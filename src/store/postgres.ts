@@ -23,7 +23,7 @@ import { checkVersion, explainOpen, migrate, prepareWeeks } from './postgres-sch
 import { listSessions, readSession, revokeSession, saveSession } from './postgres-sessions.ts';
 import { kept } from './postgres-text.ts';
 import { createSessionCache } from './session-cache.ts';
-import type { EventReader, Store } from './store.ts';
+import type { EventReader, Saved, Store } from './store.ts';
 import { trimmed } from './trim.ts';
 import { placeOf } from './url.ts';
 
@@ -109,11 +109,11 @@ export async function openPostgresStore({ url, clock, log = silentLog }: Postgre
           rows: rowsOf(events),
           also: async (client) => {
             const result = await saveSession(client, session, now);
-            return { result, write: result !== 'ended' };
+            return { result, write: result === 'created' || result === 'replaced' };
           },
         });
         cache.forget(session.execution_id);
-        return resultOf(outcome) as 'created' | 'replaced' | 'ended';
+        return resultOf(outcome) as Saved;
       },
       get: (execution_id) => reading(() => cache.get(execution_id)),
       list: (filter) => reading(() => listSessions(pool, filter)),

@@ -86,7 +86,7 @@ export function createLedger(db: Database, writer: string): Ledger {
         return forgetLease.run(unit.lease_id).changes;
       case 'save_session': {
         const saved = sessions.save(unit.session, unit.now);
-        if (saved !== 0) write(unit.events, head);
+        if (saved < 2) write(unit.events, head);
         return saved;
       }
       case 'revoke_session': {

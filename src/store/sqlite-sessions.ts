@@ -1,6 +1,6 @@
 /** Sessions in SQLite: what the writing thread and the reading thread do with them. */
 import type { Database } from 'better-sqlite3';
-import type { Session, SessionFilter } from './store.ts';
+import type { Saved, Session, SessionFilter } from './store.ts';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
@@ -39,16 +39,19 @@ export function sessionRow(session: Session): SessionRow {
   ];
 }
 
+/** What became of a session, as the writing thread answers it. */
+export const SAVED = ['created', 'replaced', 'conflict', 'ended'] as const satisfies readonly Saved[];
+
 export interface SessionWriter {
-  /** 1: a new one, 2: in place of an active one, 0: that one has ended. */
-  save(row: SessionRow, now: number): 0 | 1 | 2;
+  /** Index of {@link SAVED}; the first two stored the session. */
+  save(row: SessionRow, now: number): 0 | 1 | 2 | 3;
   /** 1: it was active. */
   revoke(execution_id: string, now: number): number;
 }
 
 export function prepareSessions(db: Database): SessionWriter {
-  const find = db.prepare<[string], { revoked_at: number | null; expires_at: number }>(
-    'SELECT revoked_at, expires_at FROM sessions WHERE execution_id = ?',
+  const find = db.prepare<[string], Pick<Session, 'tenant_id' | 'revoked_at' | 'expires_at'>>(
+    'SELECT tenant_id, revoked_at, expires_at FROM sessions WHERE execution_id = ?',
   );
   const put = db.prepare<unknown[]>(
     `INSERT OR REPLACE INTO sessions (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -59,9 +62,10 @@ export function prepareSessions(db: Database): SessionWriter {
   return {
     save(row, now) {
       const there = find.get(row[0]);
-      if (there !== undefined && (there.revoked_at !== null || there.expires_at <= now)) return 0;
+      if (there !== undefined && there.tenant_id !== row[2]) return 2;
+      if (there !== undefined && (there.revoked_at !== null || there.expires_at <= now)) return 3;
       put.run(...row);
-      return there === undefined ? 1 : 2;
+      return there === undefined ? 0 : 1;
     },
     revoke: (execution_id, now) => end.run(now, execution_id, now).changes,
   };

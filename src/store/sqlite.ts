@@ -10,6 +10,7 @@ import { type Log, silentLog } from '../log.ts';
 import { packageVersion } from '../version.ts';
 import { createPageReader } from './sqlite-pages.ts';
 import { openQueue } from './sqlite-queue.ts';
+import { SAVED } from './sqlite-sessions.ts';
 import { spawnThread } from './sqlite-thread.ts';
 import {
   encodeAdmit,
@@ -101,7 +102,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     sessions: {
       async save(session, now, events) {
         const saved = await queue.submit(encoded(() => encodeSaveSession(session, now, events)));
-        return saved === 0 ? 'ended' : saved === 1 ? 'created' : 'replaced';
+        return SAVED[saved]!;
       },
       async get(execution_id) {
         return (await reader.sessions({ execution_id }))[0] ?? null;

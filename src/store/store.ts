@@ -256,17 +256,16 @@ export interface SessionFilter {
   readonly limit?: number | undefined;
 }
 
+/**
+ * A new session, or one in place of an active one of the same execution and tenant. `conflict`: that one is of another
+ * tenant; `ended`: it was revoked or has expired. Then nothing is stored.
+ */
+export type Saved = 'created' | 'replaced' | 'conflict' | 'ended';
+
 /** All of them reject with AUDIT_UNAVAILABLE. A session that was revoked or has expired is never active again. */
 export interface Sessions {
-  /**
-   * One durable unit with its events: a new session, or an active one of the same execution replaced. `ended`: that one
-   * was revoked or has expired, and nothing was stored.
-   */
-  save(
-    session: Session,
-    now: number,
-    events: readonly AuditEvent[],
-  ): Promise<'created' | 'replaced' | 'ended'>;
+  /** One durable unit with its events, which are stored when the session is: `created` or `replaced`. */
+  save(session: Session, now: number, events: readonly AuditEvent[]): Promise<Saved>;
   /** null: there is none. What another gateway did is seen within half a second, what this one did at once. */
   get(execution_id: string): Promise<Session | null>;
   /** In order of creation, the newest first. */

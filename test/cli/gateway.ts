@@ -63,7 +63,7 @@ export async function serveGateway(
       },
     },
     attest: async () => Promise.reject(new Error('this is not called')),
-    jwks: () => ({ keys: [] }),
+    jwks: async () => ({ keys: [] }),
     clock: systemClock,
     log: silentLog,
     newId: () => 'id-1',

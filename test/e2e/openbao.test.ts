@@ -8,7 +8,15 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { exportSPKI, generateKeyPair, SignJWT } from 'jose';
+import {
+  createLocalJWKSet,
+  decodeProtectedHeader,
+  exportSPKI,
+  generateKeyPair,
+  type JSONWebKeySet,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type PostgresServer, startPostgres } from '../../examples/cluster/postgres.ts';
@@ -16,9 +24,12 @@ import { systemClock } from '../../src/clock.ts';
 import { createOpenBao, type OpenBao } from '../../src/credentials/openbao.ts';
 import type { OpenBaoAuth } from '../../src/credentials/openbao-login.ts';
 import { problemOf } from '../../src/credentials/openbao-problem.ts';
+import { createTransitKey } from '../../src/credentials/openbao-transit.ts';
 import { Secret } from '../../src/credentials/secret.ts';
 import { createReadSecret, createStaticRef } from '../../src/credentials/static-ref.ts';
 import { createSystemJit } from '../../src/credentials/system-jit.ts';
+import { keysInTransit } from '../../src/invoke/issuer-transit.ts';
+import { createOwnIssuer } from '../../src/invoke/own-issuer.ts';
 import { silentLog } from '../../src/log.ts';
 import { BY_NAMESPACE, BY_PATH, keeperOf, memoryNotes, opened } from '../credentials/paths.ts';
 import { selfSigned } from '../execute/certificate.ts';
@@ -294,6 +305,50 @@ describe.skipIf(!full)('a real OpenBao (SKIPPED without SEAL_TEST_FULL=1: make c
       if (lives) expect(later).toBe(200);
       else expect(later).toMatch(/cannot log in to OpenBao: OpenBao refuses its token \(403\)$/);
     });
+  });
+
+  test('the key of the gateway in the transit engine', async () => {
+    await bao.admin('POST', 'sys/mounts/transit', { type: 'transit' });
+    await bao.admin('POST', 'transit/keys/gateway', { type: 'ed25519' });
+    const policy =
+      'path "transit/keys/gateway" {capabilities=["read"]} path "transit/sign/gateway" {capabilities=["update"]}';
+    await bao.admin('POST', 'sys/policies/acl/issuer', { policy });
+    const made = await bao.admin('POST', 'auth/token/create', { policies: ['issuer'] });
+    const openbao = client({ method: 'token', token: new Secret(made!.auth.client_token) });
+    let now = 0;
+    const clock = { now: systemClock.now, monotonic: () => now };
+    const transit = createTransitKey({ openbao, namespace: null, mount: 'transit', key: 'gateway' });
+    const keys = keysInTransit(transit, { clock, log: silentLog });
+    const issuer = createOwnIssuer({ issuer: 'gw', audience: 'gw', token_ttl_seconds: 60 }, keys);
+    const verified = async (token: string) =>
+      (await jwtVerify(token, createLocalJWKSet((await issuer.jwks()) as JSONWebKeySet))).payload.sub;
+
+    const first = await issuer.issue({ sub: 'a' });
+    expect(await verified(first)).toBe('a');
+    await bao.admin('POST', 'transit/keys/gateway/rotate', {});
+    now += 61_000;
+    await issuer.jwks();
+    await expect.poll(async () => (await issuer.jwks()).keys.length).toBe(2);
+    const second = await issuer.issue({ sub: 'b' });
+    expect(await verified(second)).toBe('b');
+    expect(await verified(first)).toBe('a');
+    const kids = (await issuer.jwks()).keys.map(({ kid }) => kid);
+    expect([second, first].map((token) => decodeProtectedHeader(token).kid)).toEqual(kids);
+
+    // A version that is not to be used any more, found out when it does not sign.
+    await bao.admin('POST', 'transit/keys/gateway/rotate', {});
+    await bao.admin('POST', 'transit/keys/gateway/config', {
+      min_decryption_version: 3,
+      min_encryption_version: 3,
+    });
+    const third = await issuer.issue({ sub: 'c' });
+    expect(await verified(third)).toBe('c');
+    await expect(verified(first)).rejects.toThrow('no applicable key found');
+    await bao.admin('POST', 'transit/keys/other', { type: 'aes256-gcm96' });
+    const other = createTransitKey({ openbao: root(), namespace: null, mount: 'transit', key: 'other' });
+    await expect(other.versions()).rejects.toThrow('none of type ed25519');
+    const missing = createTransitKey({ openbao: root(), namespace: null, mount: 'transit', key: 'none' });
+    await expect(missing.versions()).rejects.toMatchObject({ name: 'CREDENTIAL_UNAVAILABLE' });
   });
 
   test('a quota on requests', async () => {

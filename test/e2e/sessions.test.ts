@@ -4,9 +4,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { canonical, type Key, newKey, signText, signToken, unixNow } from '../support/caller.ts';
 import { PATIENTLY } from '../support/gateway.ts';
+import { startOpenBao } from '../support/openbao.ts';
 import { type Body, type Served, serve } from './served.ts';
 
 const issuerKey = newKey();
@@ -272,6 +273,65 @@ test('keys are changed without ending a session: the new one signs, the old one 
   expect(JSON.parse(Buffer.from(made.security_token.split('.')[0], 'base64url').toString()).kid).toBe('k2');
   expect(await codeOf(gateway, envelope(key, made.security_token))).toBe('200');
   expect(await codeOf(gateway, envelope(key, old.security_token))).toBe('200');
+});
+
+describe('with the key in the transit engine of OpenBao', () => {
+  async function inTransit() {
+    const bao = await startOpenBao();
+    onTestFinished(() => bao.close());
+    bao.transit('transit', 'gateway');
+    bao.policy('issuer', { 'transit/keys/gateway': ['read'], 'transit/sign/gateway': ['update'] });
+    const token = bao.token({ policies: ['issuer'] });
+    const gateway = await serve({
+      spec: () => ({
+        issuer: { transit: { key: 'gateway' } },
+        credentials: { openbao: { addr: bao.url, auth: { token } } },
+      }),
+    });
+    const kids = async (): Promise<string[]> => {
+      const answer = await fetch(`${gateway.data}/.well-known/jwks.json`);
+      expect(answer.headers.get('cache-control')).toBe('public, max-age=60');
+      return ((await answer.json()) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid);
+    };
+    return { bao, gateway, kids };
+  }
+  const kidOf = (token: string): string =>
+    JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString()).kid;
+
+  test('sessions are made and believed, and no private key is in the gateway', async () => {
+    const { bao, gateway, kids } = await inTransit();
+    const key = newKey();
+    const { security_token } = await provisioned(gateway, key);
+    expect(await kids()).toEqual([kidOf(security_token)]);
+    expect(await codeOf(gateway, envelope(key, security_token))).toBe('200');
+    const signed = bao.requests.filter(({ path }) => path === 'transit/sign/gateway');
+    expect(signed).toMatchObject([{ method: 'POST', body: { key_version: 1 } }]);
+    // Calls need no word of OpenBao, also while it is away.
+    const before = bao.requests.length;
+    bao.seal(true);
+    expect(await codeOf(gateway, envelope(key, security_token))).toBe('200');
+    expect(bao.requests.slice(before).filter(({ path }) => path.startsWith('transit/'))).toEqual([]);
+    const refused = await gateway.ask('POST', '/v1/seal/sessions', aSession(newKey()));
+    expect([refused.status, refused.body.error.code]).toEqual([502, 4100]);
+    expect(refused.body.error.message).toContain('sealed');
+    expect(await gateway.events('SessionCreated')).toHaveLength(1);
+  });
+
+  test('a new version signs at once where the old one does not any more, and old tokens are good as long as it verifies', async () => {
+    const { bao, gateway, kids } = await inTransit();
+    const key = newKey();
+    const old = await provisioned(gateway, key);
+    bao.rotate('transit', 'gateway');
+    const second = await provisioned(gateway, key);
+    // Until it is asked again the gateway signs with the version that it knows.
+    expect(kidOf(second.security_token)).toBe(kidOf(old.security_token));
+    bao.retire('transit', 'gateway', 2);
+    const third = await provisioned(gateway, key);
+    expect(kidOf(third.security_token)).not.toBe(kidOf(old.security_token));
+    expect(await kids()).toEqual([kidOf(third.security_token)]);
+    expect(await codeOf(gateway, envelope(key, third.security_token))).toBe('200');
+    expect(await codeOf(gateway, envelope(key, old.security_token))).toBe(1004);
+  });
 });
 
 const ENROLLMENT = 'seal-enroll-abcdefghijklmnopqrstuvwxyz0123456789';

@@ -517,6 +517,41 @@ function sessions(store: () => Store, reopen: () => Promise<Store>): void {
     expect((await again.sessions.get(one.execution_id))?.revoked_at).toBe(4_000);
   });
 
+  test('a session of another tenant, or of none, is never replaced, whatever its state', async () => {
+    const [one, two] = [session(), session({ tenant_id: null })];
+    await store().sessions.save(one, 2_000, []);
+    await store().sessions.save(two, 2_000, []);
+    const attempts = [
+      [one, null],
+      [one, 'bolt'],
+      [two, 'acme'],
+    ] as const;
+    for (const [own, tenant_id] of attempts) {
+      const taken = { ...own, tenant_id, agent_id: 'thief', expires_at: 99_000 };
+      for (const now of [3_000, 9_000])
+        expect(await store().sessions.save(taken, now, [anEvent()])).toBe('conflict');
+      expect(await store().sessions.get(own.execution_id)).toEqual(own);
+    }
+    expect(await store().query({})).toEqual([]);
+  });
+
+  test('of two tenants that take one id at one moment one gets it, and only its event is written', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const execution_id = newId();
+      const both = ['acme', 'bolt'].map((tenant_id) => session({ execution_id, tenant_id }));
+      const events = both.map(() => anEvent());
+      const saved = await Promise.all(
+        both.map((one, at) => store().sessions.save(one, 2_000, [events[at]!])),
+      );
+      expect([...saved].sort()).toEqual(['conflict', 'created']);
+      const first = saved.indexOf('created');
+      expect(await store().sessions.get(execution_id)).toEqual(both[first]);
+      const [newest] = await store().query({ limit: 1 });
+      expect(newest).toMatchObject({ id: events[first]!.id });
+    }
+    expect(await store().query({})).toHaveLength(10);
+  });
+
   test('only an active session is revoked', async () => {
     const one = session({ expires_at: 3_000 });
     await store().sessions.save(one, 2_000, []);

@@ -3,7 +3,14 @@
  * logins, key-value engines of both versions, engines whose credentials are leases, and the shapes of its errors. It
  * holds real clocks: what it says will end ends.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import {
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  randomUUID,
+  sign,
+} from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -51,9 +58,17 @@ interface KvVersion {
   readonly created_time: string;
 }
 
+/** Of type ed25519, its versions from 1. */
+interface TransitKey {
+  readonly versions: KeyObject[];
+  /** The oldest that still verifies. */
+  min_decryption_version: number;
+}
+
 type Engine =
   | { readonly type: 'kv1'; readonly secrets: Map<string, Json> }
   | { readonly type: 'kv2'; readonly secrets: Map<string, KvVersion[]> }
+  | { readonly type: 'transit'; readonly keys: Map<string, TransitKey> }
   /** `make` gives the fields of a new credential; `post`: it has to be told something. */
   | {
       readonly type: 'dynamic';
@@ -95,6 +110,12 @@ export interface OpenBaoStandIn {
     path: string,
     options?: { ttl?: number; post?: boolean; make?: (role: string, body: Json) => Json | null },
   ): void;
+  /** Mounts a transit engine with one key. */
+  transit(path: string, key: string): void;
+  /** A new version signs from now on. */
+  rotate(mount: string, key: string): void;
+  /** From now on versions before this one neither sign nor verify. */
+  retire(mount: string, key: string, before: number): void;
   put(mount: string, key: string, data: Json): void;
   /** Of the latest version (KV v2). */
   remove(mount: string, key: string, how: 'delete' | 'destroy'): void;
@@ -271,6 +292,7 @@ export async function startOpenBao(options: StandInOptions = {}): Promise<OpenBa
     const engine = engines.get(mount)!;
     const rest = whole.slice(mount.length + 1);
     if (engine.type === 'dynamic') return mint(request, engine, mount, rest);
+    if (engine.type === 'transit') return ofTransit(request, engine.keys, rest);
     if (request.method !== 'GET') return fail(405, 'unsupported operation');
     if (engine.type === 'kv1') {
       const data = engine.secrets.get(rest);
@@ -278,6 +300,40 @@ export async function startOpenBao(options: StandInOptions = {}): Promise<OpenBa
       return send(200, { ...answer({ data }), lease_duration: 2_764_800 });
     }
     return readVersion(engine.secrets.get(rest.replace(/^data\//, '')), rest);
+  }
+
+  function ofTransit({ method, body }: SeenRequest, keys: Map<string, TransitKey>, rest: string): Answer {
+    const [, what, name = ''] = /^(keys|sign)\/([^/]+)$/.exec(rest) ?? [];
+    const key = keys.get(name);
+    if (what === undefined) return fail(404, 'unsupported path');
+    if (what === 'keys') {
+      if (key === undefined) return send(404, { errors: [] });
+      const oldest = key.min_decryption_version;
+      const versions = key.versions.slice(oldest - 1).map((private_key, index) => {
+        const { x } = createPublicKey(private_key).export({ format: 'jwk' });
+        const public_key = Buffer.from(String(x), 'base64url').toString('base64');
+        const about = { creation_time: new Date().toISOString(), name: 'ed25519', public_key };
+        return [String(oldest + index), about] as const;
+      });
+      const data = {
+        ...{ type: 'ed25519', name, derived: false, exportable: false, deletion_allowed: false },
+        ...{ keys: Object.fromEntries(versions), latest_version: key.versions.length },
+        ...{ min_available_version: 0, min_decryption_version: oldest, min_encryption_version: 0 },
+        ...{ supports_encryption: false, supports_decryption: false, supports_signing: true },
+      };
+      return send(200, answer({ data }));
+    }
+    if (method === 'GET') return fail(405, 'unsupported operation');
+    if (key === undefined) return fail(400, 'signing key not found');
+    const version = Number(body.key_version ?? 0) || key.versions.length;
+    const private_key = key.versions[version - 1];
+    if (version < key.min_decryption_version || private_key === undefined)
+      return fail(
+        500,
+        '1 error occurred:\n\t* requested version for signing is less than the minimum encryption key version\n\n',
+      );
+    const signature = sign(null, Buffer.from(String(body.input), 'base64'), private_key).toString('base64');
+    return send(200, answer({ data: { signature: `vault:v${version}:${signature}`, key_version: version } }));
   }
 
   function readVersion(versions: KvVersion[] | undefined, rest: string): Answer {
@@ -375,6 +431,13 @@ export async function startOpenBao(options: StandInOptions = {}): Promise<OpenBa
     return versions;
   };
 
+  const transitKey = (mount: string, name: string): TransitKey => {
+    const engine = engines.get(mount);
+    const key = engine?.type === 'transit' ? engine.keys.get(name) : undefined;
+    if (key === undefined) throw new Error(`there is no transit key ${name} at ${mount}`);
+    return key;
+  };
+
   return {
     url: tls === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`,
     requests,
@@ -395,6 +458,16 @@ export async function startOpenBao(options: StandInOptions = {}): Promise<OpenBa
     },
     dynamic(path, { ttl = 3600, post = false, make = someUser } = {}) {
       engines.set(path, { type: 'dynamic', ttl, post, make });
+    },
+    transit(path, key) {
+      const versions = [generateKeyPairSync('ed25519').privateKey];
+      engines.set(path, { type: 'transit', keys: new Map([[key, { versions, min_decryption_version: 1 }]]) });
+    },
+    rotate(mount, key) {
+      transitKey(mount, key).versions.push(generateKeyPairSync('ed25519').privateKey);
+    },
+    retire(mount, key, before) {
+      transitKey(mount, key).min_decryption_version = before;
     },
     put(mount, key, data) {
       const engine = engines.get(mount);

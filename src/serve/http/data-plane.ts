@@ -23,7 +23,7 @@ export interface DataPlaneDeps extends ApplicationDeps {
   readonly invoker: Invoker;
   readonly attest: Attest;
   /** The keys of the gateway's own tokens. */
-  readonly jwks: () => { readonly keys: readonly unknown[] };
+  readonly jwks: () => Promise<{ readonly keys: readonly unknown[] }>;
   readonly limits: { readonly body_bytes: number };
   /** Who the bearer of an operator's token is; null: no operator. null itself: nobody can have such a token. */
   readonly verifyOperator: ((token: string) => Promise<Operator | null>) | null;
@@ -90,8 +90,11 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
     };
   });
 
-  router.get('/.well-known/jwks.json', (context) => {
-    context.body = deps.jwks();
+  router.get('/.well-known/jwks.json', async (context) => {
+    context.body = JSON.stringify(await deps.jwks());
+    // RFC 7517 section 8.5.
+    context.type = 'application/jwk-set+json';
+    context.set('Cache-Control', `public, max-age=${JWKS_MAX_AGE_SECONDS}`);
   });
 
   router.get('/healthz', (context) => {
@@ -115,6 +118,8 @@ export function createDataPlane(deps: DataPlaneDeps): Koa {
 }
 
 const ATTEST = '/v1/seal/attest';
+/** A new key is known to whoever asks again so much later; one that is taken out is believed no longer than that. */
+const JWKS_MAX_AGE_SECONDS = 60;
 
 /** Errors of attestation have a shape of their own, whoever throws them. */
 function answerAttestations(log: Log): Middleware {

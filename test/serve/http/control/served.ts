@@ -47,7 +47,7 @@ export async function serveControl(deps: Partial<ControlPlaneDeps> = {}): Promis
     propose: null,
     events: { query: unexpected },
     sessions: { get: unexpected, list: unexpected },
-    maker: { establish: unexpected, revoke: unexpected },
+    maker: { establish: unexpected, prepare: unexpected, revoke: unexpected },
     verifyOperator: null,
     development: true,
     clock: systemClock,
