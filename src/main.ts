@@ -5,48 +5,33 @@ import type { EventBody } from './audit/event.ts';
 import { EXIT } from './cli/output.ts';
 import { run } from './cli/program.ts';
 import type { Gateway, StartOptions } from './cli/serve.ts';
-import { type Clock, isoTime, systemClock } from './clock.ts';
-import { ConfigError, containerHosts, gitEnvironment, secretVariables } from './config.ts';
-import type { Config, VerifierConfig } from './config-shape.ts';
+import { isoTime, systemClock } from './clock.ts';
+import { containerHosts, gitEnvironment, secretVariables } from './config.ts';
+import type { Config } from './config-shape.ts';
 import { createCredentials } from './credentials/call.ts';
-import { type CredentialSources, createSources } from './credentials/sources.ts';
-import type { VerifyUser } from './credentials/user-token.ts';
-import {
-  OPERATOR_ALGORITHMS,
-  type Operator,
-  type OperatorIssuer,
-  verifyOperator,
-} from './envelope/operator.ts';
-import { USER_ALGORITHMS, verifyUser } from './envelope/user.ts';
+import { createSources } from './credentials/sources.ts';
 import { createCliRunner } from './execute/cli-run.ts';
 import { createEngines } from './execute/container-engine.ts';
-import { createLookAtContainer, type LookAtContainer } from './execute/container-evidence.ts';
+import { createLookAtContainer } from './execute/container-evidence.ts';
 import { download } from './execute/download.ts';
 import { createEgress } from './execute/egress.ts';
 import { isDead, thisInstance } from './execute/instance.ts';
 import { createSlicer } from './execute/slicer.ts';
 import { newId } from './ids.ts';
 import { createAttest } from './invoke/attest.ts';
-import { enrollmentsOf } from './invoke/enrollments.ts';
 import { createSessionMaker } from './invoke/establish.ts';
 import { closeInterrupted } from './invoke/interrupted.ts';
 import { createInvoker } from './invoke/invoke.ts';
-import { keysInFile } from './invoke/issuer-key-file.ts';
-import { keysInTransit } from './invoke/issuer-transit.ts';
 import { createLimiter } from './invoke/limit.ts';
-import { createOwnIssuer, type OwnIssuer } from './invoke/own-issuer.ts';
 import { createRejections } from './invoke/rejections.ts';
 import { remoteAddress, trustedProxies } from './invoke/remote-address.ts';
 import { createRemoteLimit } from './invoke/remote-limit.ts';
 import { createSessionFinder } from './invoke/session.ts';
-import { enrollmentVerifier, tokenVerifier, type WorkloadVerifier } from './invoke/workload.ts';
-import { containerVerifier } from './invoke/workload-container.ts';
 import type { Log } from './log.ts';
 import { createSource } from './reconcile/create-source.ts';
 import { createDrafts } from './reconcile/draft.ts';
 import { createGit } from './reconcile/git.ts';
 import { writeInForce } from './reconcile/in-force.ts';
-import { operatorKeys } from './reconcile/operator-keys.ts';
 import { createProposals } from './reconcile/propose.ts';
 import { createProposeChange } from './reconcile/propose-change.ts';
 import { startReconciler } from './reconcile/reconcile.ts';
@@ -60,6 +45,7 @@ import { openStore } from './store/open.ts';
 import { startPresence } from './store/presence.ts';
 import type { Replica } from './store/store.ts';
 import { startUpkeep } from './store/upkeep.ts';
+import { operatorVerifier, ownIssuer, userVerifier, workloadVerifier } from './trust.ts';
 import { packageVersion } from './version.ts';
 
 /** Milliseconds that the body of a request may take to come, after its headers. */
@@ -282,7 +268,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
 
     const revision = () => holder.current()?.revision ?? null;
     const look = createLookAtContainer(engines);
-    const verifiers = config.attestation.verifiers.map((one) => verifierOf(one, { clock, log, look }));
+    const verifiers = config.attestation.verifiers.map((one) => workloadVerifier(one, { clock, log, look }));
     const dataPlane = createDataPlane({
       ...application,
       invoker,
@@ -319,79 +305,6 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     await close();
     throw error;
   }
-}
-
-/** Who the bearer of an operator's token is, null for one who is none. null itself: no issuer of such tokens is named. */
-function operatorVerifier(
-  auth: Config['auth'],
-  clock: Clock,
-  log: Log,
-): ((token: string) => Promise<Operator | null>) | null {
-  const { operator_jwks_uri, operator_jwt_issuer } = auth;
-  if (operator_jwks_uri === null || operator_jwt_issuer === null) return null;
-  const issuer: OperatorIssuer = {
-    issuer: operator_jwt_issuer,
-    audience: auth.operator_jwt_audience,
-    keys: operatorKeys(operator_jwks_uri, OPERATOR_ALGORITHMS, { clock, log }),
-    role_claim: auth.operator_role_claim,
-    roles: auth.operator_roles,
-  };
-  return (token) => verifyOperator(token, issuer, clock.now());
-}
-
-/** null: no key is named. Throws ConfigError for one that cannot be used. */
-function ownIssuer(
-  { key_file, transit, ...options }: Config['issuer'],
-  sources: Pick<CredentialSources, 'transitKey'>,
-  deps: { readonly clock: Clock; readonly log: Log },
-): OwnIssuer | null {
-  if (transit !== null) return createOwnIssuer(options, keysInTransit(sources.transitKey(transit), deps));
-  if (key_file === null) return null;
-  try {
-    return createOwnIssuer(options, keysInFile(key_file, deps));
-  } catch (error) {
-    throw new ConfigError([`spec.issuer.key_file: ${(error as Error).message}`]);
-  }
-}
-
-const SERVICE_ACCOUNT = 'system:serviceaccount:';
-
-function verifierOf(
-  config: VerifierConfig,
-  { look, ...deps }: { readonly clock: Clock; readonly log: Log; readonly look: LookAtContainer },
-): WorkloadVerifier {
-  if (config.type === 'enrollment_token')
-    return enrollmentVerifier(config.name, enrollmentsOf(config.file, deps.log));
-  const rules = config.allow.map(({ subject, workload_ids = null, security_contexts, tenant = null }) => ({
-    subject: config.type === 'kubernetes' ? SERVICE_ACCOUNT + subject.replace('/', ':') : subject,
-    ...{ workload_ids, security_contexts, tenant },
-  }));
-  if (config.type === 'container_label') return containerVerifier({ ...config, rules, look });
-  const { name, issuer, audience, jwks_uri, type } = config;
-  const isCluster = type === 'kubernetes';
-  return tokenVerifier({
-    ...{ name, issuer, audience, algorithms: OPERATOR_ALGORITHMS },
-    keys: operatorKeys(jwks_uri, OPERATOR_ALGORITHMS, deps, 'workloads'),
-    rules,
-    workload_of: (subject) => (isCluster ? subject.slice(SERVICE_ACCOUNT.length).replace(':', '/') : subject),
-  });
-}
-
-/** Who the user of a token is. null itself: no issuer of such tokens is named. */
-function userVerifier(
-  settings: Config['credentials']['token_exchange'],
-  clock: Clock,
-  log: Log,
-): VerifyUser | null {
-  const { user_issuer, user_audience, user_jwks_uri, user_tenant_claim } = settings;
-  if (user_issuer === null || user_audience === null || user_jwks_uri === null) return null;
-  const issuer = {
-    issuer: user_issuer,
-    audience: user_audience,
-    keys: operatorKeys(user_jwks_uri, USER_ALGORITHMS, { clock, log }),
-    tenant_claim: user_tenant_claim,
-  };
-  return (jwt) => verifyUser(jwt, issuer, clock.now());
 }
 
 function tellOperators(auth: Config['auth'], url: string, log: Log): void {

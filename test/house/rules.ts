@@ -78,6 +78,15 @@ export const TABLE: Readonly<Record<string, readonly Allowed[]>> = {
     types('audit'),
     all('store/store.ts'),
   ],
+  'trust.ts': [
+    types('config-shape.ts'),
+    values('config.ts', 'ConfigError'),
+    types('credentials'),
+    all('envelope'),
+    types('execute'),
+    all('invoke'),
+    all('reconcile/operator-keys.ts'),
+  ],
   // Runs in browsers too: what it imports may not need Node.
   'client.ts': [all('envelope/canonical.ts')],
   'config.ts': [
