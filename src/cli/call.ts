@@ -94,7 +94,10 @@ export function explain(
   const problems = Array.isArray(error.details.problems)
     ? error.details.problems.map((p) => `\n  ${String(p)}`).join('')
     : '';
-  return new CliError(`${error.code} ${error.name}: ${error.message}${problems}`);
+  // What the upstream said, without its secrets.
+  const { excerpt } = error.details;
+  const said = typeof excerpt === 'string' ? `\n  ${excerpt}` : '';
+  return new CliError(`${error.code} ${error.name}: ${error.message}${problems}${said}`);
 }
 
 /** `names`: what the two options are called. */

@@ -72,16 +72,24 @@ function formsOf(value: string): Set<string> {
   const whole = [value, ...linesOf(value)];
   for (const text of whole) {
     forms.add(text);
-    forms.add(JSON.stringify(text).slice(1, -1));
+    // JSON within a text of JSON is a common echo.
+    forms.add(inJson(text));
+    forms.add(inJson(inJson(text)));
     forms.add(htmlOf(text));
     for (const encoded of urlFormsOf(text)) forms.add(encoded);
   }
-  for (const encoded of base64FormsOf(Buffer.from(value))) {
-    forms.add(encoded);
-    forms.add(encodeURIComponent(encoded));
+  for (const text of new Set([value, inJson(value)])) {
+    for (const encoded of base64FormsOf(Buffer.from(text))) {
+      forms.add(encoded);
+      forms.add(encodeURIComponent(encoded));
+    }
   }
   forms.delete('');
   return forms;
+}
+
+function inJson(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
 }
 
 function linesOf(value: string): string[] {

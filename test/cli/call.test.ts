@@ -151,6 +151,16 @@ describe('a refusal', () => {
     );
   });
 
+  test('of an upstream shows what it said', async () => {
+    const { err } = await call(
+      [],
+      refused({ details: { status: 500, excerpt: '{"error":"no such order"}' } }),
+    );
+    expect(err).toBe(
+      'seal-gateway: 4000 INVALID_ARGUMENTS: echo: /a must be string\n  {"error":"no such order"}\n',
+    );
+  });
+
   test('is JSON for a program, on standard output', async () => {
     const { code, out, err } = await call(['-o', 'json'], refused({ details: { rule: 'r' } }));
     expect({ code, err }).toEqual({ code: 1, err: '' });

@@ -15,6 +15,8 @@ describe('a text', () => {
   const forms: [string, string][] = [
     ['as it is', SECRET],
     ['in JSON', JSON.stringify(SECRET)],
+    ['in JSON within JSON', JSON.stringify(JSON.stringify(SECRET))],
+    ['in base64 of JSON', Buffer.from(JSON.stringify({ a: SECRET })).toString('base64')],
     ['in HTML', 'p/ß+w&quot;rd &amp; &#39;more&#39;='],
     ['URL-encoded', encodeURIComponent(SECRET)],
     [
