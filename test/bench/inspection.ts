@@ -1,16 +1,21 @@
 /**
  * The third part of `make bench`: the queries that inspection makes, in a trail of 1,000,000 events of a hundred tenants
- * and a thousand agents (BENCH_FULL=1; else 100,000), in Postgres. Each is asked as the control listener asks it.
+ * and a thousand agents (BENCH_FULL=1; else 100,000), in SQLite and in Postgres. Each is asked as the control listener
+ * asks it.
  */
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { startPostgres } from '../../examples/cluster/postgres.ts';
 import { isoTime, systemClock } from '../../src/clock.ts';
 import { newId } from '../../src/ids.ts';
 import type { PageRow } from '../../src/store/event-row.ts';
-import { openPostgresStore } from '../../src/store/postgres.ts';
+import { openStore } from '../../src/store/open.ts';
 import { openPostgresTarget } from '../../src/store/postgres-transfer.ts';
+import { openSqliteTarget } from '../../src/store/sqlite-transfer.ts';
 import type { EventFilter } from '../../src/store/store.ts';
+import type { TransferTarget } from '../../src/store/transfer.ts';
 import { table } from './table.ts';
 
 const EVENTS = process.env.BENCH_FULL === '1' ? 1_000_000 : 100_000;
@@ -52,9 +57,8 @@ function rowAt(index: number, start: number): PageRow {
   ];
 }
 
-async function fill(url: string, start: number): Promise<void> {
+async function fill(target: TransferTarget, start: number): Promise<void> {
   const began = performance.now();
-  const target = await openPostgresTarget(url);
   for (let index = 0; index < EVENTS; index += BATCH) {
     await target.events(Array.from({ length: BATCH }, (_, offset) => rowAt(index + offset, start)));
   }
@@ -89,20 +93,14 @@ function filters(start: number, middle: number): [string, EventFilter][] {
   ];
 }
 
-async function main(): Promise<void> {
-  const postgres = await startPostgres({ settings: { shared_buffers: '512MB' } });
-  const start = Date.now() - DAYS * DAY_MS;
-  await fill(postgres.url, start);
-  const store = await openPostgresStore({ url: postgres.url, clock: systemClock });
+const START = Date.now() - DAYS * DAY_MS;
+
+async function measure(name: string, url: string): Promise<object> {
+  const store = await openStore({ url, clock: systemClock });
   try {
-    const sql = new pg.Client(postgres.url);
-    await sql.connect();
-    // What autovacuum does in time.
-    await sql.query('VACUUM ANALYZE gateway_events');
-    await sql.end();
     const middle = (await store.query({ limit: 1 }))[0]!.position - Math.floor(EVENTS / 2);
     const measured = [];
-    for (const [what, filter] of filters(start, middle)) {
+    for (const [what, filter] of filters(START, middle)) {
       const times: number[] = [];
       let found = 0;
       for (let time = 0; time < TIMES; time += 1) {
@@ -119,14 +117,39 @@ async function main(): Promise<void> {
         worst_ms: rounded(times.at(-1)!),
       });
     }
-    console.log(`\nQueries in a trail of ${EVENTS} events\n`);
+    console.log(`\nQueries in a trail of ${EVENTS} events, ${name}\n`);
     table([
       ['', 'found', 'median ms', 'worst ms'],
       ...measured.map(({ what, found, median_ms, worst_ms }) => [what, found, median_ms, worst_ms]),
     ]);
-    writeFileSync('bench-inspection.json', `${JSON.stringify({ events: EVENTS, measured }, null, 2)}\n`);
+    return { store: name, events: EVENTS, measured };
   } finally {
     await store.close();
+  }
+}
+
+async function inSqlite(): Promise<object> {
+  const dir = mkdtempSync(join(tmpdir(), 'seal-inspection-'));
+  try {
+    const path = join(dir, 'gateway.db');
+    await fill(await openSqliteTarget(path), START);
+    return await measure('SQLite', `sqlite://${path}`);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+async function inPostgres(): Promise<object> {
+  const postgres = await startPostgres({ settings: { shared_buffers: '512MB' } });
+  try {
+    await fill(await openPostgresTarget(postgres.url), START);
+    const sql = new pg.Client(postgres.url);
+    await sql.connect();
+    // What autovacuum does in time.
+    await sql.query('VACUUM ANALYZE gateway_events');
+    await sql.end();
+    return await measure('Postgres', postgres.url);
+  } finally {
     await postgres.close();
   }
 }
@@ -135,4 +158,5 @@ function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-await main();
+const results = [await inSqlite(), await inPostgres()];
+writeFileSync('bench-inspection.json', `${JSON.stringify(results, null, 2)}\n`);
