@@ -75,8 +75,8 @@ export function createPageReader(spawn: () => Worker): PageReader {
       const { where, order, limit, ...asked } = translate(filter);
       const rows: PageRow[] = [];
       let span: Span | null = asked.span;
-      while (span !== null && rows.length < limit) {
-        const next: Page = await page({ where, order, span, limit: limit - rows.length });
+      for (let first = true; span !== null && rows.length < limit; first = false) {
+        const next: Page = await page({ where, order, span, first, limit: limit - rows.length });
         rows.push(...next.rows);
         span = next.rest;
       }

@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Database, Statement } from 'better-sqlite3';
 import type { PageRow } from './event-row.ts';
 import { openForReading } from './sqlite-file.ts';
-import { type Order, pageSql, type Term } from './sqlite-page-sql.ts';
+import { LAST_WITHIN_TIMES, type Order, pageSql, type Term, WITHIN_TIMES } from './sqlite-page-sql.ts';
 import { readSession, readSessions } from './sqlite-sessions.ts';
 import { endOf, restOf, type Span, stepOf } from './sqlite-span.ts';
 import { CLOSE, type OpenReply } from './sqlite-units.ts';
@@ -18,6 +18,8 @@ export type PageRequest = {
   readonly id: number;
   readonly where: readonly Term[];
   readonly limit: number;
+  /** No step of this question was asked before. */
+  readonly first?: boolean;
 } & (
   | { readonly order: 'chain' }
   /** Of the rows within a span of positions. */
@@ -68,6 +70,9 @@ const MAX_ROWS = 500;
 const MAX_TEXT = 4 * 1024 * 1024;
 const MAX_WALK = 50_000;
 const PAYLOAD = 6;
+const EVERYWHERE: Span = [0, Number.MAX_SAFE_INTEGER];
+/** Texts of times begin with a digit. */
+const AFTER_ALL_TIMES = '~';
 
 if (parentPort !== null) serve(parentPort, workerData as ReaderData);
 
@@ -131,11 +136,36 @@ function readPage(db: Database, statements: Statements, request: PageRequest) {
   if (order === 'chain') return { ...readRows(db, statements, where, order, limit), rest: null };
   const [after, before] = request.span;
   const head = db.prepare<[], number | null>('SELECT max(position) FROM gateway_events').pluck().get() ?? 0;
-  const span: Span = [Math.max(after, 0), Math.min(before, head + 1)];
+  const [first, last] = request.first === true ? spanOfTimes(db, where) : EVERYWHERE;
+  const span: Span = [Math.max(after, first), Math.min(before, last, head + 1)];
   const step = stepOf(span, order, MAX_WALK);
   const page = readRows(db, statements, [...where, ['within', ...step]], order, limit);
   const reached = page.full ? page.rows.at(-1)![0] : endOf(step, order);
   return { ...page, rest: restOf(span, order, reached) };
+}
+
+/**
+ * The span of positions in which all events of the times that are asked for are. Walked to from the end of the trail, a
+ * day of last month would take long; looked for by the other terms, so would a day of which there are few.
+ */
+function spanOfTimes(db: Database, where: readonly Term[]): Span {
+  const of = (name: Term[0]) => where.find((term) => term[0] === name)?.[1];
+  const [since, until] = [of('since'), of('until')];
+  const times = [since ?? '', until ?? AFTER_ALL_TIMES] as const;
+  if (since !== undefined) {
+    const found = db.prepare<unknown[], [number, number, number]>(WITHIN_TIMES).raw();
+    const [first, last, count] = found.get(...times, MAX_WALK)!;
+    if (count === 0) return [0, 1];
+    if (count < MAX_WALK) return [first - 1, last + 1];
+  }
+  if (until === undefined) return EVERYWHERE;
+  return [
+    0,
+    (db
+      .prepare<unknown[], number | null>(LAST_WITHIN_TIMES)
+      .pluck()
+      .get(...times) ?? 0) + 1,
+  ];
 }
 
 function readRows(

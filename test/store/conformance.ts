@@ -288,6 +288,26 @@ function queries(store: () => Store): void {
     expect(await answers({ before: fourth?.position, after: 0, limit: 2 })).toEqual(['e0', 'e1']);
   });
 
+  test('times are those of the events, in whatever order they were stored', async () => {
+    const minutes = [50, 12, 47, 13, 31, 12, 49];
+    await store().append(
+      minutes.map((minute, index) => anEvent({ id: `late-${index}`, created_at: at(minute) })),
+    );
+    for (let since = 10; since <= 52; since += 3) {
+      for (let until = since; until <= 52; until += 3) {
+        const fits = minutes.flatMap((minute, index) =>
+          since <= minute && minute < until ? [`late-${index}`] : [],
+        );
+        const filter = { since: at(since), until: at(until) };
+        expect.soft(await answers(filter), JSON.stringify(filter)).toEqual(fits);
+        expect.soft(await answers({ ...filter, after: 0 })).toEqual(fits);
+        expect.soft(await answers({ ...filter, limit: 1 })).toEqual(fits.slice(-1));
+      }
+    }
+    expect(await answers({ until: at(13), limit: 3 })).toEqual(['e4', 'late-1', 'late-5']);
+    expect(await answers({ since: at(49) })).toEqual(['late-0', 'late-6']);
+  });
+
   test('a filter that makes no sense is refused', async () => {
     const senseless = [
       { limit: 0 },

@@ -98,4 +98,13 @@ export const SQLITE_MIGRATIONS: readonly string[] = [
   WHEN OLD.position > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'trimmed_through'), 0)
   BEGIN SELECT RAISE(ABORT, 'gateway_events is append-only'); END;
   `,
+  `
+  -- Who called what, of the two events that say so; the expressions are those of sqlite-page-sql.ts.
+  CREATE INDEX gateway_events_tool ON gateway_events
+    (CASE WHEN json_valid(payload) THEN payload ->> '$.tool_name' END)
+    WHERE event_type IN ('ToolCallAuthorized', 'ToolCallRejected');
+  CREATE INDEX gateway_events_agent ON gateway_events
+    (CASE WHEN json_valid(payload) THEN payload ->> '$.agent_id' END)
+    WHERE event_type IN ('ToolCallAuthorized', 'ToolCallRejected');
+  `,
 ];
