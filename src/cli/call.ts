@@ -91,9 +91,10 @@ export function explain(
     return new CliError('');
   }
   if (error.code === null) return unreached(address, error.message, '--gateway');
-  const problems = Array.isArray(error.details.problems)
-    ? error.details.problems.map((p) => `\n  ${String(p)}`).join('')
-    : '';
+  const all = Array.isArray(error.details.problems) ? error.details.problems.map(String) : [];
+  // One alone is the message already.
+  const problems =
+    all.length === 1 && error.message.includes(all[0]!) ? '' : all.map((p) => `\n  ${p}`).join('');
   // What the upstream said, without its secrets.
   const { excerpt } = error.details;
   const said = typeof excerpt === 'string' ? `\n  ${excerpt}` : '';

@@ -151,6 +151,11 @@ describe('a refusal', () => {
     );
   });
 
+  test('for one problem is that line', async () => {
+    const { err } = await call([], refused({ details: { problems: ['/a must be string'] } }));
+    expect(err).toBe('seal-gateway: 4000 INVALID_ARGUMENTS: echo: /a must be string\n');
+  });
+
   test('of an upstream shows what it said', async () => {
     const { err } = await call(
       [],
