@@ -30,7 +30,10 @@ export async function attempt(
     { signal: run.signal },
   );
   tally.bytes += reply.bytes;
-  if (isExpected(step, reply.status)) return reply;
+  if (isExpected(step, reply.status)) {
+    tally.done += 1;
+    return reply;
+  }
   const said = reply.excerpt();
   const seconds = retryAfterSeconds(reply.headers['retry-after'], deps.clock.now());
   throw upstreamError('UPSTREAM_FAILED', placeOf(step), `answered ${reply.status}`, {

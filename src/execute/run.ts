@@ -33,6 +33,8 @@ export interface Run {
 export interface Tally {
   /** Requests sent, whatever came of them. */
   attempts: number;
+  /** Those of them that were answered as the step expects. */
+  done: number;
   /** Of all replies. */
   bytes: number;
   /** Of the replies that the step keeps: pages and elements together. */
@@ -43,7 +45,7 @@ export interface Tally {
 }
 
 export function newTally(): Tally {
-  return { attempts: 0, bytes: 0, kept_bytes: 0, pages: 0, truncated_by: null };
+  return { attempts: 0, done: 0, bytes: 0, kept_bytes: 0, pages: 0, truncated_by: null };
 }
 
 /** Where a step sends its requests. */

@@ -8,6 +8,7 @@ import { runStage } from './stage.ts';
 import type { Outcome } from './step.ts';
 import { type StepEvent, stepEvent } from './step-event.ts';
 import { variablesOf } from './variables.ts';
+import { type Write, withWrites, writeOf } from './writes.ts';
 
 export type { StepEvent } from './step-event.ts';
 export type WorkflowDeps = StepDeps;
@@ -23,7 +24,8 @@ export interface WorkflowOptions {
 
 /**
  * Runs `tool` on arguments that fit its input schema. Rejects with a GatewayError whose details name the
- * step, method, host, path template and status; the workflow's own deadline is UPSTREAM_TIMEOUT.
+ * step, method, host, path template and status, and the `writes` that were sent before; the workflow's own deadline is
+ * UPSTREAM_TIMEOUT.
  */
 export async function runWorkflow(
   deps: WorkflowDeps,
@@ -40,6 +42,7 @@ export async function runWorkflow(
     ends_at: deps.clock.monotonic() + limit_ms,
     gaps: new Map(),
   };
+  const writes: Write[] = [];
   let last: unknown = null;
   try {
     for (const stage of tool.stages) {
@@ -49,12 +52,16 @@ export async function runWorkflow(
         if (told !== undefined) await told;
       }
       for (const { step, outcome } of results) {
+        const write = writeOf(step, outcome.tally);
+        if (write !== null) writes.push(write);
         if (outcome.fatal) throw outcome.error;
         steps[step.name] = variablesOf(run, step, outcome);
         last = replyOf(outcome) ?? last;
       }
     }
     return { output: checked(tool, outputOf(run, tool, last) ?? null) };
+  } catch (thrown) {
+    throw withWrites(thrown, writes);
   } finally {
     deadline.end();
   }

@@ -104,7 +104,12 @@ async function executeWorkflow(
     };
   } catch (thrown) {
     const error = asGatewayError(thrown);
-    const failure = { ...failureFacts(error), failed_step: error.details.step ?? null };
+    const { step, writes } = error.details;
+    const failure = {
+      ...failureFacts(error),
+      failed_step: step ?? null,
+      ...(writes !== undefined && { writes }),
+    };
     return { error, event: { event_type: 'WorkflowInvocationFailed', payload: { ...facts(), ...failure } } };
   }
 }

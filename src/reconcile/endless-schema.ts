@@ -10,6 +10,7 @@ const IN_PLACE = ['allOf', 'anyOf', 'oneOf', 'not', 'if', 'then', 'else', 'depen
 
 /** The JSON pointer of a `$ref` that closes such a circle; null: there is none. References are followed within `schema`. */
 export function findEndless(schema: object): string | null {
+  const resolve = resolverFor(schema);
   const done = new Set<unknown>();
   const open = new Set<unknown>();
 
@@ -25,10 +26,11 @@ export function findEndless(schema: object): string | null {
   };
 
   const inPlace = (value: Record<string, unknown>, pointer: string): string | null => {
-    const { $ref } = value;
-    const to = typeof $ref === 'string' ? pointerOf($ref) : null;
-    if (to !== null) {
-      const found = enter(valueAt(schema, to), to, pointerTo(pointer, '$ref'));
+    for (const keyword of REFERENCES) {
+      const reference = value[keyword];
+      if (typeof reference !== 'string') continue;
+      const to = resolve(value, reference);
+      const found = to === null ? null : enter(to.value, to.pointer, pointerTo(pointer, keyword));
       if (found !== null) return found;
     }
     for (const keyword of IN_PLACE) {
@@ -57,24 +59,69 @@ export function findEndless(schema: object): string | null {
   return everywhere(schema, '');
 }
 
+/** Keywords that lead to another schema for the same value. */
+const REFERENCES = ['$ref', '$dynamicRef', '$recursiveRef'];
 const SINGLE = new Set(['not', 'if', 'then', 'else']);
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-/** Of a reference within the schema; null: of another one, which is told as a mistake of its own. */
-function pointerOf(reference: string): string | null {
+interface Place {
+  readonly value: unknown;
+  readonly pointer: string;
+}
+
+/** Of a schema that gives itself no `$id`; nobody asks for it. */
+const NO_ID = 'http://schema.invalid/';
+
+/**
+ * What a reference in a schema means: a pointer, or a name that `$id` or an anchor gives. null: another document, or
+ * nothing, which is told as a mistake of its own.
+ */
+function resolverFor(schema: object): (from: object, reference: string) => Place | null {
+  const bases = new Map<object, string>();
+  const named = new Map<string, Place>();
+  const name = (value: unknown, pointer: string, base: string): void => {
+    if (!isObject(value)) return;
+    const { $id, $anchor, $dynamicAnchor } = value;
+    const own = typeof $id === 'string' ? urlOf($id, base) : null;
+    if (own !== null) named.set(own, { value, pointer });
+    for (const anchor of [$anchor, $dynamicAnchor])
+      if (typeof anchor === 'string') named.set(`${own ?? base}#${anchor}`, { value, pointer });
+    const inner = own?.split('#', 1)[0] ?? base;
+    bases.set(value, inner);
+    for (const [key, child] of Object.entries(value)) name(child, pointerTo(pointer, key), inner);
+  };
+  named.set(NO_ID, { value: schema, pointer: '' });
+  name(schema, '', NO_ID);
+
+  return (from, reference) => {
+    const url = urlOf(reference, bases.get(from) ?? NO_ID) ?? '';
+    const [document = '', fragment = ''] = url.split('#');
+    const whole = named.get(document);
+    if (named.has(url) || whole === undefined || !fragment.startsWith('/')) return named.get(url) ?? null;
+    const pointer = decoded(fragment);
+    return { value: valueAt(whole.value, pointer), pointer: whole.pointer + pointer };
+  };
+}
+
+/** Without an empty fragment, which means the same as none. */
+function urlOf(reference: string, base: string): string | null {
+  return URL.canParse(reference, base) ? new URL(reference, base).href.replace(/#$/, '') : null;
+}
+
+function decoded(fragment: string): string {
   try {
-    return /^#(?:\/|$)/.test(reference) ? decodeURIComponent(reference.slice(1)) : null;
+    return decodeURIComponent(fragment);
   } catch {
-    return null;
+    return fragment;
   }
 }
 
 /** undefined: there is nothing at the pointer. */
-function valueAt(schema: object, pointer: string): unknown {
-  let value: unknown = schema;
+function valueAt(root: unknown, pointer: string): unknown {
+  let value = root;
   for (const segment of pointerSegments(pointer)) {
     if (!isObject(value) || !Object.hasOwn(value, segment)) return undefined;
     value = value[segment];

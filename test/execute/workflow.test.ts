@@ -597,3 +597,64 @@ describe('credentials', () => {
     expect(upstream.sockets).toHaveLength(0);
   });
 });
+
+describe('what a workflow that fails has written', () => {
+  const write = (name: string, api: Api, more: Partial<GivenStep> = {}): GivenStep => ({
+    ...{ name, api, method: 'POST', path: `/${name}` },
+    ...more,
+  });
+  const writesOf = async (tool: WorkflowTool, options: Options = {}): Promise<unknown> =>
+    (await rejection(run(tool, options).output)).details.writes;
+
+  it('is every request of a step that writes, and those of them that were answered as expected', async () => {
+    const { api } = await routes({
+      '/made': [201, {}],
+      '/tried': [409, {}],
+      '/read': [200, {}],
+      '/last': [500, {}],
+    });
+    const steps = [
+      write('made', api),
+      { name: 'read', api, path: '/read' },
+      write('tried', api, { on_error: 'continue' }),
+      write('last', api),
+    ];
+    expect(await writesOf(toolOf(steps))).toEqual([
+      { step: 'made', sent: 1, done: 1 },
+      { step: 'tried', sent: 1, done: 0 },
+      { step: 'last', sent: 1, done: 0 },
+    ]);
+  });
+
+  it('is nothing where it only read', async () => {
+    const { api } = await routes({ '/read': [500, {}] });
+    expect(await writesOf(toolOf([{ name: 'read', api, path: '/read' }]))).toBeUndefined();
+  });
+
+  it('is known of a caller who went away, too', async () => {
+    const arrived = Promise.withResolvers<void>();
+    const { api } = await routes({
+      '/made': [201, {}],
+      '/slow': () => {
+        arrived.resolve();
+        return new Promise(() => {});
+      },
+    });
+    const controller = new AbortController();
+    const writes = writesOf(toolOf([write('made', api), write('slow', api)]), {
+      signal: controller.signal,
+    });
+    await arrived.promise;
+    controller.abort(new GatewayError('UPSTREAM_TIMEOUT', 'the caller went away', { layer: 'caller' }));
+    expect(await writes).toEqual([
+      { step: 'made', sent: 1, done: 1 },
+      { step: 'slow', sent: 1, done: 0 },
+    ]);
+  });
+
+  it('is known where the output does not fit either', async () => {
+    const { api } = await routes({ '/made': [201, {}] });
+    const tool = { ...toolOf([write('made', api)]), validate_output: () => ['output: must be a text'] };
+    expect(await writesOf(tool)).toEqual([{ step: 'made', sent: 1, done: 1 }]);
+  });
+});

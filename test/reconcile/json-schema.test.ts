@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { compileSchema } from '../../src/reconcile/json-schema.ts';
 import { Fault } from '../../src/reconcile/problems.ts';
 
+const DRAFT_2020 = 'https://json-schema.org/draft/2020-12/schema';
+
 function fault(schema: object): string {
   try {
     compileSchema(schema);
@@ -48,6 +50,14 @@ describe('what is wrong with a schema is told at its place', () => {
       ],
       [{ dependencies: { a: { $ref: '#' } } }, '/dependencies/a/$ref'],
       [{ definitions: { 'a b': { $ref: '#/definitions/a%20b' } } }, '/definitions/a b/$ref'],
+      // By the names that $id and anchors give, too.
+      [{ properties: { a: { $id: '#x', allOf: [{ $ref: '#x' }] } } }, '/properties/a/allOf/0/$ref'],
+      [{ $id: 'https://x.example/y', properties: { a: { $ref: 'y#/properties/a' } } }, '/properties/a/$ref'],
+      [{ definitions: { q: { $id: 'https://x.example/q', not: { $ref: 'q' } } } }, '/definitions/q/not/$ref'],
+      [
+        { $schema: DRAFT_2020, properties: { a: { $dynamicAnchor: 'x', $dynamicRef: '#x' } } },
+        '/properties/a/$dynamicRef',
+      ],
     ].map(([schema, pointer]): [object, string] => [
       schema as object,
       `${pointer}: the schema leads back to itself without an end (refer to it below properties or items, where the value ends it)`,
@@ -244,4 +254,17 @@ test('a schema may refer to itself where the value ends it', () => {
   });
   expect(tree.fits({ name: 'a', children: [{ name: 'b', parent: { name: 'c', parent: null } }] })).toBe(true);
   expect(tree.fits({ name: 'a', children: [{ parent: null }] })).toBe(false);
+});
+
+test('a schema that refers to itself over and over bears values as deep as they may be', () => {
+  const inner = { anyOf: [{ type: 'integer' }, { allOf: [{ $ref: '#/definitions/list' }] }] };
+  const { problems } = compileSchema({
+    properties: { a: { $ref: '#/definitions/list' } },
+    definitions: { list: { type: 'array', items: inner } },
+  });
+  const nested = (levels: number, end: unknown): unknown =>
+    JSON.parse(`${'['.repeat(levels)}${JSON.stringify(end)}${']'.repeat(levels)}`);
+  // Replies nest up to 256 levels, arguments up to 64.
+  expect(problems({ a: nested(256, 1) })).toEqual([]);
+  expect(problems({ a: nested(256, 'x') })).not.toEqual([]);
 });
