@@ -65,7 +65,9 @@ async function adopt(token: Secret, namespace: string | null, http: BaoHttp): Pr
   const reply = await http.send({ method: 'GET', path: 'auth/token/lookup-self', namespace, token });
   const data = reply.status === 200 ? object(reply.body.data) : null;
   if (data === null) return { reply };
-  return { token, ttl_seconds: seconds(data.ttl), renewable: data.renewable === true };
+  // Rounded down, so that 0 is also the last second of a token that ends: only such a one says when.
+  const ttl_seconds = data.expire_time == null ? seconds(data.ttl) : Math.max(1, seconds(data.ttl));
+  return { token, ttl_seconds, renewable: data.renewable === true };
 }
 
 /** Asks for more time. null: the server gave none, for whatever reason. */
@@ -78,7 +80,8 @@ export async function renew(token: Secret, namespace: string | null, http: BaoHt
     body: {},
   });
   const grant = grantOf(reply);
-  return grant === null ? null : { ...grant, token };
+  // At its longest life a token is given 0 more; one that never ends is not renewed.
+  return grant === null || grant.ttl_seconds === 0 ? null : { ...grant, token };
 }
 
 function grantOf(reply: BaoReply): Grant | null {

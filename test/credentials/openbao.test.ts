@@ -173,6 +173,20 @@ describe('a token that ends', () => {
     expect(bao.requests.some(({ path }) => path === 'auth/token/renew-self')).toBe(false);
   });
 
+  test.each([false, true])(
+    'in its last second is not taken for one without end (renewable: %s)',
+    async (renewable) => {
+      const bao = await server();
+      const token = bao.token({ policies: ['root'], ttl: 1, max_ttl: 1, renewable });
+      const openbao = client(bao, { auth: tokenAuth(token) });
+      expect((await openbao.read(READ)).status).toBe(200);
+      expect(openbao.status().expires_at).not.toBeNull();
+      await sleep(2_100);
+      await expect(openbao.read(READ)).rejects.toThrow(/OpenBao refuses its token \(403\)$/);
+      expect(openbao.status()).toMatchObject({ logged_in: false, problem: expect.stringContaining('403') });
+    },
+  );
+
   test('because it was revoked is replaced once, for all who find out', async () => {
     const bao = await server();
     bao.login('approle', { accepts: acceptsSecretId });

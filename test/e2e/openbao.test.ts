@@ -57,6 +57,11 @@ describe.skipIf(!full)('a real OpenBao (SKIPPED without SEAL_TEST_FULL=1: make c
     await bao.admin('POST', 'sys/mounts/secret', { type: 'kv', options: { version: '2' } }, 'tenant-acme');
     for (const namespace of [undefined, 'tenant-acme']) await mountDatabase(namespace);
     await bao.admin('POST', 'sys/policies/acl/gateway', { policy: POLICY });
+    const data = { token: 't-1', port: 5432, list: [1, { a: true }], nothing: null };
+    await bao.admin('POST', 'secret/data/crm', { data });
+    await bao.admin('POST', 'secret/data/crm', { data: { token: 'of-acme' } }, 'tenant-acme');
+    await bao.admin('POST', 'secret/data/tenant-acme/crm', { data: { token: 'by-path' } });
+    await bao.admin('POST', 'kv/crm', { token: 'one', port: 1 });
   }, 120_000);
   afterAll(async () => {
     await bao?.close();
@@ -122,11 +127,6 @@ describe.skipIf(!full)('a real OpenBao (SKIPPED without SEAL_TEST_FULL=1: make c
     const ref = (key: string, field?: string) => ({ kind: 'static_ref', key, field }) as const;
 
     test('values of any type, of the tenant', async () => {
-      const data = { token: 't-1', port: 5432, list: [1, { a: true }], nothing: null };
-      await bao.admin('POST', 'secret/data/crm', { data });
-      await bao.admin('POST', 'secret/data/crm', { data: { token: 'of-acme' } }, 'tenant-acme');
-      await bao.admin('POST', 'secret/data/tenant-acme/crm', { data: { token: 'by-path' } });
-      await bao.admin('POST', 'kv/crm', { token: 'one', port: 1 });
       expect(opened(await get(2, 'secret')(ref('crm'), ofNobody)).fields).toEqual({
         ...{ token: 't-1', port: '5432', list: '[1,{"a":true}]' },
       });

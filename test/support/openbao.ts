@@ -232,9 +232,11 @@ export async function startOpenBao(options: StandInOptions = {}): Promise<OpenBa
 
   function ofToken(path: string, token: Token): Answer {
     if (path === 'auth/token/lookup-self') {
-      const left = token.ends === Infinity ? 0 : Math.ceil((token.ends - Date.now()) / 1000);
+      const left = token.ends === Infinity ? 0 : Math.floor((token.ends - Date.now()) / 1000);
+      const expire_time = token.ends === Infinity ? null : new Date(token.ends).toISOString();
       const { id, accessor, policies: of, renewable, ttl: creation_ttl } = token;
-      return send(200, answer({ data: { id, accessor, policies: of, renewable, ttl: left, creation_ttl } }));
+      const data = { id, accessor, policies: of, renewable, ttl: left, creation_ttl, expire_time };
+      return send(200, answer({ data }));
     }
     if (path === 'auth/token/renew-self') {
       if (!token.renewable) return fail(400, 'lease is not renewable');
