@@ -23,6 +23,9 @@ const calls = JSON.parse(readFileSync(new URL('expected.json', import.meta.url),
 let example: Example;
 let gateway: GatewayProcess;
 let trail: EventReader;
+/** All that the caller got, and what users gave. */
+const answers: string[] = [];
+const userTokens: string[] = [];
 beforeAll(async () => {
   example = await setUp();
   gateway = await example.startGateway();
@@ -40,11 +43,14 @@ async function call({
   user,
 }: Expected): Promise<{ execution_id: string; result?: unknown; error?: SealError }> {
   const user_token = user === undefined ? undefined : await example.oidc.userToken({ sub: user });
+  if (user_token !== undefined) userTokens.push(user_token);
   try {
     const { result, meta } = await example.client(gateway).call(tool, {}, { user_token });
+    answers.push(JSON.stringify({ result, meta }));
     return { execution_id: meta.execution_id!, result };
   } catch (error) {
     if (!(error instanceof SealError)) throw error;
+    answers.push(JSON.stringify([error.message, error.details]));
     return { execution_id: String(error.details.execution_id), error };
   }
 }
@@ -131,6 +137,17 @@ describe('a credential that a user has bound', () => {
 test('no lease outlives its call', async () => {
   expect(example.bao.leases.length).toBeGreaterThan(0);
   await expect.poll(() => example.bao.alive()).toEqual([]);
+});
+
+test('no secret of any path is in the log, in the trail or in an answer', async () => {
+  const events = await trail.query({ limit: 1_000 });
+  const paths = new Set(events.map(({ payload }) => payload.resolution_path).filter(Boolean));
+  expect([...paths].sort()).toEqual(['human_delegated', 'static_ref', 'system_jit', 'user_bound']);
+  const secrets = [...example.secrets(), ...userTokens];
+  expect(secrets.length).toBeGreaterThan(6);
+  const seen = [gateway.log(), JSON.stringify(events), ...answers].join('\n');
+  // What of a JWT proves who it is about is its signature.
+  for (const secret of secrets) expect(seen.includes(secret.split('.').at(-1)!)).toBe(false);
 });
 
 test('doctor finds all well', async () => {

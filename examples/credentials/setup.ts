@@ -21,6 +21,8 @@ export interface Example extends Omit<ExampleGateway, 'remove'> {
   readonly bao: OpenBaoStandIn;
   readonly oidc: OidcServer;
   readonly ledger: Ledger;
+  /** Every secret that the gateway was given so far, from a server or by its configuration. */
+  secrets(): readonly string[];
   /** A signed call, ready to send. */
   sign(tool: string): Promise<SealEnvelope>;
   /** Runs `seal-gateway`; resolves to what it printed. */
@@ -64,6 +66,10 @@ export async function setUp(store: 'postgres' | 'sqlite' = 'postgres'): Promise<
       bao,
       oidc,
       ledger,
+      secrets: () => [
+        ...[KEYS.gateway, KEYS.olga, SECRET_ID, CLIENT.secret],
+        ...bao.leases.map(({ data }) => String(data.password)),
+      ],
       sign: async (tool) =>
         createEnvelope({ tool, security_token: await token(), private_key: agent.private_key }),
       cli: (...argv) => cli([...argv, '--config', join(dir, 'gateway.yaml')]),
